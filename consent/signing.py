@@ -1,0 +1,133 @@
+"""Signing by passkey: a WebAuthn assertion whose challenge is the hash of the consent document.
+
+Verified by the `webauthn` library (W3C Web Authentication Level 2 §7.1, §7.2). User verification is required; only ES256 and
+RS256 are offered, because those are what platform authenticators keep in hardware.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, LargeBinary
+from sqlmodel import Field, SQLModel
+from webauthn import verify_authentication_response, verify_registration_response
+from webauthn.helpers import base64url_to_bytes
+from webauthn.helpers.cose import COSEAlgorithmIdentifier
+from webauthn.helpers.exceptions import WebAuthnException
+
+from consent.errors import Invalid
+
+ALGORITHMS = (COSEAlgorithmIdentifier.ECDSA_SHA_256, COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256)
+MAX_RESPONSE = 16_384
+"""Bytes of JSON a browser may send; real responses are 1-3 KB."""
+
+
+class Passkey(SQLModel, table=True):
+    """A credential of a signatory. `public_key` is the COSE key as registered."""
+
+    __tablename__ = "passkey"
+
+    credential_id: str = Field(primary_key=True, max_length=400)
+    signatory: str = Field(index=True, max_length=40)
+    public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sign_count: int = Field(sa_column=Column(BigInteger, nullable=False))
+    aaguid: str = Field(max_length=40)
+    backed_up: bool
+    created_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+@dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """Who the authenticator talks to: `id` is the public host name, `origin` the exact scheme://host:port."""
+
+    id: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A verified assertion: which credential, its new counter, and the evidence to keep."""
+
+    credential_id: str
+    sign_count: int
+    evidence: str
+
+
+def parse_response(text: bytes | str) -> dict[str, Any]:
+    """A browser's credential JSON. Raises Invalid when it is not an object with an `id` or too large."""
+    if len(text) > MAX_RESPONSE:
+        raise Invalid("the signature is too large")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Invalid("the signature is not JSON") from None
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        raise Invalid("the signature is not a credential")
+    return value
+
+
+def register(
+    response: dict[str, Any], *, challenge: bytes, party: RelyingParty, signatory: str, now_ms: int
+) -> Passkey:
+    """A new passkey of a signatory. Raises Invalid when attestation, challenge, origin or verification is wrong."""
+    try:
+        verified = verify_registration_response(
+            credential=response,
+            expected_challenge=challenge,
+            expected_rp_id=party.id,
+            expected_origin=party.origin,
+            require_user_verification=True,
+            supported_pub_key_algs=list(ALGORITHMS),
+        )
+    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+        raise Invalid("the device could not be registered", code="signature.invalid", cause=str(error)) from None
+    return Passkey(
+        credential_id=response["id"],
+        signatory=signatory,
+        public_key=verified.credential_public_key,
+        sign_count=verified.sign_count,
+        aaguid=verified.aaguid,
+        backed_up=verified.credential_backed_up,
+        created_ms=now_ms,
+    )
+
+
+def verify(response: dict[str, Any], passkey: Passkey, *, challenge: bytes, party: RelyingParty) -> Assertion:
+    """A signature over a document's challenge. Raises Invalid for any other challenge, origin, key or a missing
+    user verification; the evidence it returns can be checked offline without this node.
+    """
+    if response.get("id") != passkey.credential_id:
+        raise Invalid("another device signed", code="signature.invalid")
+    try:
+        verified = verify_authentication_response(
+            credential=response,
+            expected_challenge=challenge,
+            expected_rp_id=party.id,
+            expected_origin=party.origin,
+            credential_public_key=passkey.public_key,
+            credential_current_sign_count=passkey.sign_count,
+            require_user_verification=True,
+        )
+    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+        raise Invalid("the signature does not hold", code="signature.invalid", cause=str(error)) from None
+    return Assertion(passkey.credential_id, verified.new_sign_count, _evidence(response, passkey))
+
+
+def _evidence(response: dict[str, Any], passkey: Passkey) -> str:
+    inner = response["response"]
+    kept = {
+        "credential_id": passkey.credential_id,
+        "client_data_json": inner["clientDataJSON"],
+        "authenticator_data": inner["authenticatorData"],
+        "signature": inner["signature"],
+        "cose_key": passkey.public_key.hex(),
+        "aaguid": passkey.aaguid,
+    }
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def credential_bytes(credential_id: str) -> bytes:
+    """The raw credential id of its base64url form."""
+    return base64url_to_bytes(credential_id)
