@@ -1,0 +1,258 @@
+"""The ledger on PostgreSQL (≥ 15): one dedicated asyncpg connection, five round trips a batch.
+
+Arrays and `unnest` write a whole batch in one statement; the statement also holds the compare-and-swap on the head.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from sqlmodel import SQLModel
+
+from node.journal.ledger import (
+    Found,
+    GrantRow,
+    HeadMoved,
+    HeadRow,
+    LedgerFault,
+    SubjectRow,
+    TokenRow,
+    Wanted,
+    Writes,
+    insert_parts,
+)
+
+_LOCK = "SELECT log_year, origin, size, root, last_ts FROM journal_head ORDER BY log_year DESC LIMIT 1 FOR UPDATE"
+_BEFORE = """SELECT log_year, origin, size, root, last_ts FROM journal_head WHERE log_year < $1
+ ORDER BY log_year DESC LIMIT 1"""
+
+_LOOK = """
+SELECT 0, id, status, ''::bytea, version, not_before_ms, not_after_ms, max_queries, used
+  FROM consent_grant WHERE id = ANY($1::text[])
+UNION ALL
+SELECT 1, hash, grant_id, ''::bytea, 0, expires_ms, ended_ms, 0, 0 FROM access_token WHERE hash = ANY($2::text[])
+UNION ALL
+SELECT 2, code, pseudonym, wrapped_key, 0, counter, 0, 0, 0
+  FROM journal_subject WHERE log_year = $3 AND code = ANY($4::text[])
+UNION ALL
+SELECT 3, k.client_id, k.key, ''::bytea, 0, 0, 0, 0, 0
+  FROM kept_answer k JOIN unnest($5::text[], $6::text[]) AS w(client_id, key) USING (client_id, key)
+"""
+
+_WRITE = """
+WITH head AS (
+  UPDATE journal_head SET size = $2, root = $3, last_ts = $4 WHERE log_year = $1 AND size = $5 RETURNING 1
+), entry AS (
+  INSERT INTO journal_entry
+    (log_year, idx, ts, kind, org, sub, seq, grant_id, req, leaf_hash, leaf, salt, sealed)
+  SELECT $1, * FROM unnest($6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[],
+    $13::text[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[])
+), note AS (
+  INSERT INTO journal_checkpoint (log_year, size, ts, root, note) VALUES ($1, $2, $4, $3, $18)
+), subject AS (
+  INSERT INTO journal_subject (log_year, code, pseudonym, counter, wrapped_key)
+  SELECT $1, * FROM unnest($19::text[], $20::text[], $21::bigint[], $22::bytea[])
+  ON CONFLICT (log_year, code) DO UPDATE SET counter = excluded.counter
+), used AS (
+  UPDATE consent_grant g SET used = g.used + u.n FROM unnest($23::text[], $24::int[]) AS u(id, n) WHERE g.id = u.id
+), kept AS (
+  INSERT INTO kept_answer (client_id, key, fingerprint, query_id, expires_ms, sealed)
+  SELECT *, ''::bytea FROM unnest($25::text[], $26::text[], $27::text[], $28::text[], $29::bigint[])
+), answer AS (
+  UPDATE kept_answer k SET sealed = a.sealed
+  FROM unnest($30::text[], $31::text[], $32::bytea[]) AS a(client_id, key, sealed)
+  WHERE k.client_id = a.client_id AND k.key = a.key
+)
+SELECT count(*) FROM head
+"""
+
+_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+STATEMENT_TIMEOUT_MS = 15_000
+LOCK_TIMEOUT_MS = 10_000
+
+
+class PostgresLedger:
+    """See `node.journal.ledger`."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: asyncpg.Connection[Any] | None = None
+
+    async def open(self) -> None:
+        """Connect with durable commits and bounded waits."""
+        try:
+            self._connection = await asyncpg.connect(
+                self._dsn,
+                timeout=10,
+                server_settings={
+                    "synchronous_commit": "on",
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "lock_timeout": str(LOCK_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "application_name": "xyd-appender",
+                },
+            )
+        except _FAULTS as error:
+            raise LedgerFault(error, lost=True) from error
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    def _live(self) -> asyncpg.Connection[Any]:
+        if self._connection is None:
+            raise LedgerFault(ConnectionError("not connected"), lost=True)
+        return self._connection
+
+    async def lock(self) -> HeadRow | None:
+        """BEGIN; SELECT … FOR UPDATE."""
+        connection = self._live()
+        try:
+            await connection.execute("BEGIN")
+            row = await connection.fetchrow(_LOCK)
+        except _FAULTS as error:
+            raise LedgerFault(error) from error
+        return None if row is None else HeadRow(*row)
+
+    async def new_log(self, log_year: int, origin: str) -> HeadRow:
+        """The empty head of a year. A second process that lost the race gets a LedgerFault and tries again."""
+        empty = HeadRow(log_year, origin, 0, b"", 0)
+        try:
+            await self._live().execute("INSERT INTO journal_head VALUES ($1, $2, $3, $4, $5)", *empty)
+        except _FAULTS as error:
+            raise LedgerFault(error) from error
+        return empty
+
+    async def look(self, wanted: Wanted) -> Found:
+        """One statement for grants, tokens, subjects and keys."""
+        clients = [client for client, _ in wanted.keys]
+        keys = [key for _, key in wanted.keys]
+        try:
+            rows = await self._live().fetch(
+                _LOOK, wanted.grants, wanted.tokens, wanted.log_year, wanted.subjects, clients, keys
+            )
+        except _FAULTS as error:
+            raise LedgerFault(error) from error
+        found = Found()
+        for kind, first, second, data, version, *numbers in rows:
+            if kind == 0:
+                found.grants[first] = GrantRow(version, second, *numbers)
+            elif kind == 1:
+                found.tokens[first] = TokenRow(second, numbers[0], numbers[1])
+            elif kind == 2:
+                found.subjects[first] = SubjectRow(second, numbers[0], data)
+            else:
+                found.keys.add((first, second))
+        return found
+
+    async def insert(self, row: SQLModel) -> bool:
+        """INSERT … ON CONFLICT DO NOTHING, so that a duplicate does not abort its neighbours."""
+        table, names, values = insert_parts(row)
+        marks = ", ".join(f"${n}" for n in range(1, len(names) + 1))
+        sql = f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608
+        try:
+            return bool((await self._live().execute(sql, *values)) == "INSERT 0 1")
+        except _FAULTS as error:
+            raise LedgerFault(error) from error
+
+    async def write(self, writes: Writes) -> None:
+        """One statement; the rare effects follow as statements of their own."""
+        connection = self._live()
+        head = writes.head
+        columns = list(zip(*writes.entries, strict=True))
+        subjects = writes.subjects
+        try:
+            moved = await connection.fetchval(
+                _WRITE,
+                head.log_year,
+                writes.size,
+                writes.root,
+                writes.ts,
+                head.size,
+                *columns,
+                writes.note,
+                list(subjects),
+                [row.pseudonym for row in subjects.values()],
+                [row.counter for row in subjects.values()],
+                [row.wrapped_key for row in subjects.values()],
+                list(writes.used),
+                list(writes.used.values()),
+                *_columns(writes.keys, 5),
+                *_columns(writes.answers, 3),
+            )
+            if writes.tiles:
+                await connection.executemany(
+                    "INSERT INTO journal_tile VALUES ($1, $2, $3, $4)", [(head.log_year, *t) for t in writes.tiles]
+                )
+            await self._rare(connection, writes)
+        except _FAULTS as error:
+            raise LedgerFault(error) from error
+        if moved != 1:
+            raise HeadMoved
+
+    async def _rare(self, connection: asyncpg.Connection[Any], writes: Writes) -> None:
+        if writes.ended_grants:
+            await connection.executemany(
+                "UPDATE consent_grant SET status = 'revoked', version = $2, ended_by = $3, ended_why = $4, "
+                f"ended_ms = {writes.ts:d} WHERE id = $1",
+                writes.ended_grants,
+            )
+        if writes.ended_tokens:
+            await connection.execute(
+                "UPDATE access_token SET ended_ms = $2 WHERE ended_ms = 0 AND grant_id = ANY($1::text[])",
+                writes.ended_tokens,
+                writes.ts,
+            )
+        if writes.statuses:
+            await connection.executemany("UPDATE bank SET status = $2 WHERE client_id = $1", writes.statuses)
+        if writes.counted:
+            await connection.executemany(
+                "UPDATE passkey SET sign_count = $2 WHERE credential_id = $1 AND sign_count <= $2", writes.counted
+            )
+
+    async def commit(self) -> None:
+        """COMMIT; when it raises, the outcome is unknown."""
+        try:
+            await self._live().execute("COMMIT")
+        except _FAULTS as error:
+            raise LedgerFault(error, lost=True) from error
+
+    async def rollback(self) -> None:
+        """ROLLBACK, or drop the connection when even that fails."""
+        try:
+            await self._live().execute("ROLLBACK")
+        except (*_FAULTS, LedgerFault):
+            await self.close()
+
+    async def leaf_hashes(self, log_year: int, start: int, end: int) -> list[bytes]:
+        """In order of idx."""
+        sql = "SELECT leaf_hash FROM journal_entry WHERE log_year = $1 AND idx >= $2 AND idx < $3 ORDER BY idx"
+        try:
+            rows = await self._live().fetch(sql, log_year, start, end)
+        except _FAULTS as error:
+            raise LedgerFault(error, lost=True) from error
+        return [row[0] for row in rows]
+
+    async def tile(self, log_year: int, level: int, n: int) -> bytes | None:
+        """A full tile by its place."""
+        sql = "SELECT data FROM journal_tile WHERE log_year = $1 AND level = $2 AND n = $3"
+        try:
+            data: bytes | None = await self._live().fetchval(sql, log_year, level, n)
+        except _FAULTS as error:
+            raise LedgerFault(error, lost=True) from error
+        return data
+
+    async def last_head(self, before_year: int) -> HeadRow | None:
+        """The head of the newest log before a year."""
+        try:
+            row = await self._live().fetchrow(_BEFORE, before_year)
+        except _FAULTS as error:
+            raise LedgerFault(error) from error
+        return None if row is None else HeadRow(*row)
+
+
+def _columns(rows: list[Any], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

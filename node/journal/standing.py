@@ -1,0 +1,96 @@
+"""Where this process stands in the log: year, frontier, signer. Brought level with the locked head before every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
+
+from consent.evidence import Evidence, Kind
+from node.journal import frontier as tree
+from node.journal.act import JournalUnavailable
+from node.journal.frontier import Frontier
+from node.journal.ledger import HeadRow, Ledger
+from node.journal.note import Signer, b64encode
+
+CHINA = timezone(timedelta(hours=8))
+"""Log years turn at midnight in China."""
+CLOCK_BACK_MS = 5_000
+
+
+class Halted(JournalUnavailable):
+    """The journal stopped for good in this process; a person must look."""
+
+
+class LogNames(NamedTuple):
+    """Names the logs of this node and says who signs for an origin."""
+
+    node_id: str
+    catalogue: str
+    signer: Callable[[str], Signer]
+
+    def origin(self, log_year: int) -> str:
+        """The log's origin: its public prefix without a scheme (C2SP tlog-checkpoint)."""
+        return f"{self.node_id}/log/{log_year}"
+
+
+def log_year(now_ms: int) -> int:
+    """The calendar year of an instant, in China."""
+    return datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(CHINA).year
+
+
+class Standing:
+    """The frontier this process believes in. It changes only when the database has committed, or has been read."""
+
+    def __init__(self, ledger: Ledger, names: LogNames) -> None:
+        self._ledger, self._names = ledger, names
+        self._year = 0
+        self.frontier: Frontier | None = None
+        self.signer: Signer | None = None
+
+    def forget(self) -> None:
+        """Trust nothing remembered: the next batch rebuilds from the store."""
+        self.frontier = None
+
+    async def lock(self, now_ms: int) -> HeadRow:
+        """Lock the newest head; open the log of a new year. Raises Halted when the clock ran back."""
+        head = await self._ledger.lock()
+        year = log_year(now_ms)
+        if head is None or (year > head.log_year and head.size > 0):
+            return await self._ledger.new_log(year, self._names.origin(year))
+        if now_ms < head.last_ts - CLOCK_BACK_MS:
+            raise Halted("the clock ran backwards")
+        return head
+
+    async def level_with(self, head: HeadRow) -> tuple[Frontier, Signer]:
+        """Make our frontier the head's: unchanged, grown by another process, or rebuilt. Raises Halted on another root."""
+        mine = self.frontier
+        if mine is None or self._year != head.log_year or mine.size > head.size:
+            mine = await self._rebuild(head)
+        elif mine.size < head.size:
+            mine = mine.append(await self._ledger.leaf_hashes(head.log_year, mine.size, head.size), paths=False).after
+        if mine.size != head.size or (head.size and mine.root != head.root):
+            raise Halted("the stored root is not the root of the stored leaves")
+        if self._year != head.log_year or self.signer is None:
+            self.signer = self._names.signer(head.origin)
+        self.frontier, self._year = mine, head.log_year
+        return mine, self.signer
+
+    async def _rebuild(self, head: HeadRow) -> Frontier:
+        """From full tiles and the last leaves, read ahead because the pure code reads synchronously."""
+        year, size = head.log_year, head.size
+        tail = await self._ledger.leaf_hashes(year, size - size % tree.TILE_WIDTH, size)
+        tiles: dict[tuple[int, int], bytes] = {}
+        level, count = 0, size >> tree.TILE_HEIGHT
+        while count:
+            for n in range(count - count % tree.TILE_WIDTH, count):
+                tiles[level, n] = await self._ledger.tile(year, level, n) or b""
+            level, count = level + 1, count >> tree.TILE_HEIGHT
+        return tree.rebuild(size, lambda lvl, n: tiles.get((lvl, n), b""), lambda _start, _end: tail)
+
+    async def opening(self, head: HeadRow) -> Evidence:
+        """The first entry of a log: which node, which catalogue, and where the log of the year before ended."""
+        before = await self._ledger.last_head(head.log_year)
+        prev = "" if before is None else f"{before.origin} {before.size} {b64encode(before.root)}"
+        public = {"node": self._names.node_id, "catalogue": self._names.catalogue, "prev": prev}
+        return Evidence(Kind.OPEN, "node", None, public)
