@@ -1,0 +1,1 @@
+"""The tests: rules of the house, vectors, properties, journeys; real parts only."""
