@@ -1,0 +1,1 @@
+"""The sandbox: loopback departments, demonstration firms and the committed facts they speak from."""
