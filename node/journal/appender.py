@@ -237,4 +237,5 @@ class Appender:
 
 
 def _denial(evidence: Evidence | None, reason: str) -> tuple[Evidence, ...]:
-    return () if evidence is None else (replace(evidence, public={**evidence.public, "why": reason}),)
+    """The DENY of a refused act. A used key decides nothing about the enterprise, so it leaves none."""
+    return () if evidence is None or reason == "key.used" else (replace(evidence, public={**evidence.public, "why": reason}),)

@@ -159,7 +159,7 @@ def _check_manifest(manifest: bytes, members: Mapping[str, bytes], head: Checkpo
     """The manifest is what we would write for these members, whoever wrote it."""
     try:
         stated = _MANIFEST.decode(manifest)
-    except msgspec.DecodeError as cause:
+    except (msgspec.DecodeError, RecursionError) as cause:
         raise BundleRefused("the manifest is malformed") from cause
     rest = {name: data for name, data in members.items() if name not in _SIGNED}
     if _manifest(rest, head, About(stated.node, stated.catalogue)) != manifest:

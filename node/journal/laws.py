@@ -19,8 +19,9 @@ Rule ids (stable; `index` is the leaf that breaks the rule):
     req.parties       REL, ASSESS, DENY, ABORT: same bank and enterprise as the REQ; REL, ASSESS: also its purpose,
                       grant and version
     req.scope         every item of a REL or ASSESS lies inside an item of the REQ
-    req.ended         no REL or ASSESS after an ABORT or DENY of the same request, no second ASSESS
+    req.ended         no REL or ASSESS after an ABORT or DENY of the same request
     rel.retry         the first REL of a request has no `retry_of`; a further one names the first and repeats its items
+    assess.repeat     a further ASSESS of a request repeats the first one's items and card
 
 A REQ with no REL, ASSESS, DENY or ABORT after it is `open`: listed, not a violation, because it may still be under way.
 The form `read` covers `model` (what may be read may also be scored), as in `consent.scope`.
@@ -29,6 +30,7 @@ The form `read` covers `model` (what may be read may also be scored), as in `con
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import cast
 
 from consent.catalogue import Form
@@ -68,6 +70,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "req.scope": ("调用超出请求范围", "releases more than the request covers"),
     "req.ended": ("请求已终止后仍有调用", "the request had ended before"),
     "rel.retry": ("重复调用未正确标明", "a repeated release is not marked as the repeat it is"),
+    "assess.repeat": ("重复评估与首次不同", "a repeated assessment differs from the first"),
 }
 
 
@@ -112,8 +115,8 @@ class _Asked:
     leaf: Request
     ended: bool = False
     stopped: bool = False
-    assessed: bool = False
     first_release: tuple[int, Release] | None = None
+    first_assess: Assess | None = None
 
 
 @dataclass(slots=True)
@@ -233,8 +236,8 @@ def _leave(run: _Run, leaf: Ended) -> None:
     run.demand(not asked.stopped and leaf.req not in run.denied, "req.ended")
     asked.ended = True
     if isinstance(leaf, Assess):
-        run.demand(not asked.assessed, "req.ended")
-        asked.assessed = True
+        first = asked.first_assess = asked.first_assess or leaf
+        run.demand((leaf.items, leaf.card) == (first.items, first.card), "assess.repeat")
     else:
         _release(run, asked, leaf)
 
@@ -267,6 +270,7 @@ def _inside(items: list[str], bounds: list[str]) -> bool:
     return all(any(_item_inside(item, bound) for bound in bounds) for item in items)
 
 
+@lru_cache(maxsize=4096)
 def _item_inside(item: str, bound: str) -> bool:
     """Same dataset, a form the bound covers, months inside, no field outside; empty periods open nothing and are
     refused.

@@ -221,7 +221,7 @@ def _read(data: bytes) -> AnyLeaf:
         raise LeafRefused("a leaf is printable ASCII without escapes")
     try:
         return _DECODER.decode(data)
-    except msgspec.DecodeError as cause:
+    except (msgspec.DecodeError, RecursionError) as cause:
         raise LeafRefused(f"not a leaf: {cause}") from cause
 
 

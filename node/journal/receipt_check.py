@@ -99,7 +99,7 @@ def _check_data(report: Report, receipt: _Receipt, whole: dict[str, Any]) -> Non
         return
     try:
         digest = sha256(canonical(whole["data"])).hexdigest()
-    except (TypeError, ValueError) as cause:
+    except (TypeError, ValueError, RecursionError) as cause:
         report.note("data", False, zh=f"数据没有规范形式：{cause}", en=f"the data has no canonical form: {cause}")
         return
     same = receipt.details.get(DATA_DIGEST) == digest
@@ -114,7 +114,10 @@ def _check_data(report: Report, receipt: _Receipt, whole: dict[str, Any]) -> Non
 def _load(answer: bytes | str) -> dict[str, Any]:
     if len(answer) > MAX_RECEIPT_BYTES:
         raise ProofRefused("the answer is too long")
-    whole = json.loads(answer, object_pairs_hook=_no_twins)
+    try:
+        whole = json.loads(answer, object_pairs_hook=_no_twins)
+    except RecursionError as cause:
+        raise ProofRefused("nested too deeply") from cause
     if not isinstance(whole, dict):
         raise ProofRefused("not an object")
     return whole
