@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     def _stores(self) -> Settings:
         if not self.database.startswith(("sqlite:///", "postgresql://")):
             raise ValueError("database is sqlite:///FILE or postgresql://…")
-        if not self.valkey.startswith(("redis://", "rediss://", "unix://", "valkey://")):
-            raise ValueError("valkey is a URL: unix:///path, redis://… or rediss://…")
+        if not self.valkey.startswith(("redis://", "rediss://", "unix://", "embedded:")):
+            raise ValueError("valkey is unix:///path, redis://…, rediss://… or embedded:FOLDER")
         if self.profile == "production" and urlsplit(self.issuer).scheme != "https":
             raise ValueError("production needs an https issuer")
         return self

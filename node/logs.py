@@ -1,0 +1,57 @@
+"""The operator's log: one JSON line per request and event, keys from a fixed list, never a token, key or personal datum.
+
+The journal is for the law, this is for the operator; the two are never mixed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final
+
+import msgspec
+
+FIELDS: Final = ("door", "status", "code", "ms", "interaction_id", "client_id", "legs", "bytes", "cause")
+"""Everything a request line may say. `client_id` names a bank, not a person; paths lose their ids before they get here."""
+
+_ENCODE = msgspec.json.Encoder().encode
+_requests = logging.getLogger("xyd.request")
+
+
+class JsonLine(logging.Formatter):
+    """One line per record: time, level, logger, message, and the request's fields when there are any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one JSON line; an exception shows its type and place, not its text."""
+        line: dict[str, object] = {
+            "ts": int(record.created * 1000),
+            "level": record.levelname,
+            "log": record.name,
+            "msg": record.getMessage() if record.name.startswith("xyd") else record.levelname,
+        }
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            line |= {key: value for key, value in fields.items() if key in FIELDS}
+        if record.exc_info and record.exc_info[2] is not None:
+            trace = record.exc_info[2]
+            while trace.tb_next is not None:
+                trace = trace.tb_next
+            line["at"] = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
+            line["error"] = getattr(record.exc_info[0], "__name__", "")
+        return _ENCODE(line).decode()
+
+
+def configure(level: str = "INFO") -> None:
+    """Send every record to standard error as JSON lines. Libraries that echo input are kept at WARNING."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLine())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("authlib", "joserfc", "aiosqlite", "asyncio", "httpx", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def request(fields: dict[str, object]) -> None:
+    """The line of one request."""
+    _requests.info("request", extra={"fields": fields})
