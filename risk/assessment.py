@@ -57,6 +57,7 @@ class Assessment:
             "pd": f"{self.pd:.6f}",
             "band": {"name": self.band.name, "zh": self.band.label_zh, "en": self.band.label_en},
             "reasons": [reason.document(own_values=own_values) for reason in self.reasons],
+            "strengths": [each.document(own_values=own_values) for each in reasons.strengths(self.scored)],
             "coverage": [each.document() for each in self.coverage],
             "flags": list(self.flags),
             "input_digests": dict(self.input_digests),

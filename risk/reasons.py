@@ -12,6 +12,7 @@ from risk.characteristics import Missing, Topic, Unit, Value
 from risk.scorecard import MILLI, Contribution, Scored
 
 TOP = 4
+STRENGTHS = 2
 
 TOPIC_ZH: dict[Topic, str] = {
     "scale": "经营规模", "activity": "开票活跃度", "stability": "经营稳定性",
@@ -76,6 +77,18 @@ def by_topic(scored: Scored) -> tuple[Reason, ...]:
 def top(scored: Scored) -> tuple[Reason, ...]:
     """At most four topics that cost the firm points, greatest loss first."""
     return tuple(reason for reason in by_topic(scored) if reason.lost_mpts > 0)[:TOP]
+
+
+def strengths(scored: Scored) -> tuple[Reason, ...]:
+    """At most two topics that gained the firm points against the population mean, greatest gain first."""
+    gains = [reason for reason in reversed(by_topic(scored)) if reason.lost_mpts < 0][:STRENGTHS]
+    return tuple(_led_by_best(reason, scored) for reason in gains)
+
+
+def _led_by_best(reason: Reason, scored: Scored) -> Reason:
+    members = (each for each in scored.contributions if each.characteristic.topic == reason.topic)
+    best = min(members, key=lambda each: (each.lost_mpts, each.characteristic.name))
+    return Reason(best.characteristic.name, reason.topic, reason.lost_mpts, best)
 
 
 def _reason(topic: Topic, members: list[Contribution]) -> Reason:

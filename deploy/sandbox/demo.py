@@ -136,7 +136,8 @@ class Journey:
         answer.raise_for_status()
         data = answer.json()["data"]
         self.summary["score"], self.summary["pd"] = data["score"], float(data["pd"])
-        reasons = [f"  {reason['zh']}" for reason in data["reasons"]]
+        reasons = [f"  失分 {each['zh']}" for each in data["reasons"]] or ["  各项均不低于样本平均"]
+        reasons += [f"  得分 {each['zh']}" for each in data["strengths"]]
         return "\n".join([f"评分 {data['score']}（{data['band']['zh']}），违约概率 {data['pd']}", *reasons])
 
     def revoke(self) -> str:

@@ -146,6 +146,8 @@ def _filters(words: Words) -> dict[str, Any]:
         "purpose_name": words.purpose_name,
         "purpose_label": lambda template: words.purpose_name(template.code),
         "day": lambda value: day(value, lang),
+        # a tile is narrow: the year may stand on a line of its own, nothing else may break
+        "day_parted": lambda value: day(value, lang).replace("年", "年\u200b"),
         "day_long": day_long,
         "month": lambda value: month(value, lang),
         "moment": lambda value: moment(value, lang),

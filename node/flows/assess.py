@@ -18,10 +18,10 @@ from consent.grant import Terms
 from consent.permit import Ask, Permit
 from consent.scope import Scope, ScopeItem
 from node.flows import envelope
-from node.flows.admission import Presented, denial, refusal_of
+from node.flows.admission import Presented, denial
 from node.flows.envelope import FailedLeg, ReadyLeg
-from node.flows.query import ExcessFound, Query, check_excess, new_id, parse_query
-from node.journal.act import Act, GrantLive, GuardFailed, Insert, KeepAnswer, Receipt
+from node.flows.query import Query, check_excess, new_id, parse_query
+from node.journal.act import Act, GrantLive, Insert, KeepAnswer, Receipt
 from node.journal.subjects import answer_identity
 from risk.assessment import Assessment, assess, last_complete_month
 from risk.coverage import Collected, Record, SourceState
@@ -55,17 +55,8 @@ class Assess:
         scope = None if grant is None else self._needed(grant)
         ask = Ask(new_id("qry_"), caller.token.client_id, enterprise, asked.purpose, scope, "model")
         permit = await admission.admit(caller, ask, grant, presented)
-        try:
+        async with self.query.ending(permit):
             return await self._answer(permit, presented, wait_s)
-        except GuardFailed as failed:
-            raise refusal_of(failed.reason) from None
-        except Unscorable as lacking:
-            await self.query.abort(permit, "unscorable")
-            missing = [each.document() for each in lacking.lacks]
-            raise InsufficientData("too little data to score", extra={"missing": missing}) from None
-        except ExcessFound:
-            await self.query.abort(permit, "excess")
-            raise
 
     def _needed(self, grant: Terms) -> Scope | None:
         """What the card needs, as far as it was granted; None (everything) when nothing of it was, to be refused later.
@@ -78,7 +69,11 @@ class Assess:
     async def _answer(self, permit: Permit, presented: Presented, wait_s: float) -> bytes:
         legs, fetched = await self.query.ask_sources(permit, min(wait_s, self.query.deadline_s))
         check_excess(permit, fetched)
-        assessment = self._judge(permit, legs, fetched)
+        try:
+            assessment = self._judge(permit, legs, fetched)
+        except Unscorable as lacking:
+            missing = [each.document() for each in lacking.lacks]
+            raise InsufficientData("too little data to score", extra={"missing": missing}) from None
         assessment_id = new_id("asm_")
         document = assessment.document() | {
             "assessment_id": assessment_id,

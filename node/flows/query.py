@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from consent.scope import Scope, ScopeItem
 from node.flows import envelope
 from node.flows.admission import Admission, Presented, denial, refusal_of
 from node.flows.envelope import Data, FailedLeg, ReadyLeg
-from node.journal.act import Act, GrantLive, GuardFailed, KeepAnswer, Receipt
+from node.journal.act import Act, GrantLive, GuardFailed, JournalUnavailable, KeepAnswer, Receipt
 from node.journal.subjects import SubjectKeys, answer_identity
 
 MAX_FIELDS = 64
@@ -117,19 +118,14 @@ class Query:
         scope = None if asked.items is None else asked_scope(asked.items, grant.scope if grant else Scope(()))
         ask = Ask(new_id("qry_"), caller.token.client_id, enterprise, asked.purpose, scope)
         permit = await self.admission.admit(caller, ask, grant, presented)
-        try:
+        async with self.ending(permit):
             return await self._answer(permit, presented, wait_s)
-        except GuardFailed as failed:
-            raise refusal_of(failed.reason) from None
-        except ExcessFound:
-            await self.abort(permit, "excess")
-            raise
 
     async def _answer(self, permit: Permit, presented: Presented, wait_s: float) -> bytes:
         legs, fetched = await self.ask_sources(permit, min(wait_s, self.deadline_s))
         check_excess(permit, fetched)
         data, digest = envelope.encode(
-            Data(permit.grant_id, legs, permit.purpose, permit.id, envelope.status_of(legs), permit.enterprise)
+            Data(permit.grant_id, legs, permit.purpose, permit.id, envelope.status_of(legs), str(permit.enterprise))
         )
         sealed = self.keys.sealer(None).seal(data, answer_identity(permit.client_id, presented.key))
         effects = (KeepAnswer(permit.client_id, presented.key, sealed),)
@@ -188,8 +184,31 @@ class Query:
         (receipt,) = await self.admission.appender.append(Act((evidence,), guards, effects, on_refusal))
         return receipt
 
-    async def abort(self, permit: Permit, why: str) -> None:
-        """Close a query that was admitted and will release nothing."""
+    @asynccontextmanager
+    async def ending(self, permit: Permit) -> AsyncIterator[None]:
+        """Whatever happens to an admitted query, it gets an end in the journal: REL, DENY, or ABORT with the reason.
+
+        When the journal itself is out there is none to be had; housekeeping closes the query later.
+        """
+        why = "error"
+        try:
+            yield
+        except GuardFailed as failed:
+            why = ""
+            raise refusal_of(failed.reason) from None
+        except JournalUnavailable:
+            why = ""
+            raise
+        except Refusal as refusal:
+            why = refusal.code
+            raise
+        else:
+            why = ""
+        finally:
+            if why:
+                await self._abort(permit, why)
+
+    async def _abort(self, permit: Permit, why: str) -> None:
         public = {"req": permit.id, "why": why}
         await self.admission.appender.append(Act((Evidence(Kind.ABORT, permit.client_id, permit.enterprise, public),)))
 
