@@ -25,7 +25,7 @@ class Kind(StrEnum):
     PASSKEY = "PASSKEY"
     GRANT = "GRANT"
     REJECT = "REJECT"
-    TOKEN = "TOKEN"  # noqa: S105 - the tag of an entry
+    TOKEN = "TOKEN"
     STOP = "STOP"
     REVOKE = "REVOKE"
     REQ = "REQ"
@@ -55,7 +55,7 @@ MEMBERS: Mapping[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One fact: its kind, who acted (`org`: a client_id or "node"), whom it concerns, what is said and what is sealed."""
+    """One fact: its kind, who acted (`org`: a client_id or "node"), whom it concerns, what is said, what is sealed."""
 
     kind: Kind
     org: str

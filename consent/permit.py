@@ -1,7 +1,7 @@
 """Permit 调用许可: the only thing that opens a source, minted here and nowhere else.
 
-Five legal grounds exist (五种服务方式); this node serves 授权查询 (consent). The other four are typed, and refused until
-their own rules are built.
+Five legal grounds exist (五种服务方式); this node serves 授权查询 (consent). The other four are typed, and refused
+until their own rules are built.
 """
 
 from __future__ import annotations

@@ -123,7 +123,8 @@ def decode_item(text: str, catalogue: Catalogue) -> ScopeItem:
         raise Invalid("not an encoded scope item") from None
     item = catalogue.item(dataset)
     fields = tuple(sorted(name for name, bit in item.bits.items() if mask >> bit & 1))
-    if form not in FORMS or not fields or mask >> len(item.fields):
+    # One spelling only: int() would also read 0x1f, 1_f, 1F and digits of other scripts.
+    if form not in FORMS or not fields or mask >> len(item.fields) or f"{mask:x}" != mask_hex:
         raise Invalid("not an encoded scope item")
     return ScopeItem(dataset, form, fields, Period.parse(first, last))
 

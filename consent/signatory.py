@@ -50,7 +50,8 @@ class Mandate(SQLModel, table=True):
 def hash_passcode(passcode: str, *, salt: bytes | None = None) -> str:
     """`salt$hash` in hex by scrypt (RFC 7914, N=2^14, r=8, p=1): about 30 ms of CPU, off the event loop please."""
     salt = secrets.token_bytes(16) if salt is None else salt
-    return f"{salt.hex()}${hashlib.scrypt(passcode.encode(), salt=salt, **_SCRYPT).hex()}"
+    typed = passcode.encode("utf-8", "surrogatepass")
+    return f"{salt.hex()}${hashlib.scrypt(typed, salt=salt, **_SCRYPT).hex()}"
 
 
 def passcode_matches(passcode: str, stored: str) -> bool:
@@ -60,4 +61,4 @@ def passcode_matches(passcode: str, stored: str) -> bool:
         salt = bytes.fromhex(salt_hex)
     except ValueError:
         return False
-    return hmac.compare_digest(hash_passcode(passcode, salt=salt), stored)
+    return hmac.compare_digest(hash_passcode(passcode, salt=salt).encode(), stored.encode("utf-8", "surrogatepass"))

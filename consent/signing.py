@@ -1,7 +1,7 @@
 """Signing by passkey: a WebAuthn assertion whose challenge is the hash of the consent document.
 
-Verified by the `webauthn` library (W3C Web Authentication Level 2 §7.1, §7.2). User verification is required; only ES256 and
-RS256 are offered, because those are what platform authenticators keep in hardware.
+Verified by the `webauthn` library (W3C Web Authentication Level 2 §7.1, §7.2). User verification is required; only
+ES256 and RS256 are offered, because those are what platform authenticators keep in hardware.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from sqlalchemy import BigInteger, Column, LargeBinary
 from sqlmodel import Field, SQLModel
 from webauthn import verify_authentication_response, verify_registration_response
-from webauthn.helpers import base64url_to_bytes
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.exceptions import WebAuthnException
 
@@ -22,6 +23,11 @@ from consent.errors import Invalid
 ALGORITHMS = (COSEAlgorithmIdentifier.ECDSA_SHA_256, COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256)
 MAX_RESPONSE = 16_384
 """Bytes of JSON a browser may send; real responses are 1-3 KB."""
+MAX_CREDENTIAL_ID = 400
+"""Characters of a credential id in base64url: what the column holds. Real ids have 16-64 bytes, sometimes 200."""
+_BROKEN = (WebAuthnException, ValueError, LookupError, TypeError, AttributeError, UnsupportedAlgorithm)
+"""What the library lets through on bytes made to break it (a COSE key that is an empty list), beside its own errors."""
+_SIGNED = ("clientDataJSON", "authenticatorData", "signature")
 
 
 class Passkey(SQLModel, table=True):
@@ -29,7 +35,7 @@ class Passkey(SQLModel, table=True):
 
     __tablename__ = "passkey"
 
-    credential_id: str = Field(primary_key=True, max_length=400)
+    credential_id: str = Field(primary_key=True, max_length=MAX_CREDENTIAL_ID)
     signatory: str = Field(index=True, max_length=40)
     public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     sign_count: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -71,7 +77,10 @@ def parse_response(text: bytes | str) -> dict[str, Any]:
 def register(
     response: dict[str, Any], *, challenge: bytes, party: RelyingParty, signatory: str, now_ms: int
 ) -> Passkey:
-    """A new passkey of a signatory. Raises Invalid when attestation, challenge, origin or verification is wrong."""
+    """A new passkey of a signatory. Raises Invalid when attestation, challenge, origin or verification is wrong.
+
+    The id that the browser names must be the attested one (§7.1 steps 22-23), which the library leaves to its caller.
+    """
     try:
         verified = verify_registration_response(
             credential=response,
@@ -81,10 +90,13 @@ def register(
             require_user_verification=True,
             supported_pub_key_algs=list(ALGORITHMS),
         )
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+    except _BROKEN as error:
         raise Invalid("the device could not be registered", code="signature.invalid", cause=str(error)) from None
+    credential_id = bytes_to_base64url(verified.credential_id)
+    if credential_id != response["id"] or len(credential_id) > MAX_CREDENTIAL_ID:
+        raise Invalid("the device could not be registered", code="signature.invalid", cause="credential id")
     return Passkey(
-        credential_id=response["id"],
+        credential_id=credential_id,
         signatory=signatory,
         public_key=verified.credential_public_key,
         sign_count=verified.sign_count,
@@ -110,13 +122,14 @@ def verify(response: dict[str, Any], passkey: Passkey, *, challenge: bytes, part
             credential_current_sign_count=passkey.sign_count,
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+    except _BROKEN as error:
         raise Invalid("the signature does not hold", code="signature.invalid", cause=str(error)) from None
     return Assertion(passkey.credential_id, verified.new_sign_count, _evidence(response, passkey))
 
 
 def _evidence(response: dict[str, Any], passkey: Passkey) -> str:
-    inner = response["response"]
+    # Written anew: the library's decoder overlooks foreign characters, which a strict offline reader would not.
+    inner = {name: _respelled(response["response"][name]) for name in _SIGNED}
     kept = {
         "credential_id": passkey.credential_id,
         "client_data_json": inner["clientDataJSON"],
@@ -126,6 +139,10 @@ def _evidence(response: dict[str, Any], passkey: Passkey) -> str:
         "aaguid": passkey.aaguid,
     }
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def _respelled(text: str) -> str:
+    return bytes_to_base64url(base64url_to_bytes(text))
 
 
 def credential_bytes(credential_id: str) -> bytes:

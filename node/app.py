@@ -42,7 +42,7 @@ from node.journal.standing import LogNames, log_year
 from node.journal.subjects import SubjectKeys
 from node.journal.tables import Head
 from node.metrics import Metrics
-from node.operator import Check
+from node.routes.operator import Check
 from node.routes import bank, edges, log, oauth, pages, phone
 from node.routes.front import Front
 from node.routes.gateway import Gateway
@@ -104,7 +104,9 @@ class Node:
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Check the schema, run the journal's boot self-check, open the departments. Raises rather than serve in doubt."""
+        """Check the schema, run the journal's boot self-check, open the departments. Raises rather than serve in
+        doubt.
+        """
         await schema.check(self.settings.database)
         await self.appender.start()
         await self.departments.open()

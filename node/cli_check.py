@@ -57,9 +57,11 @@ def diagnose(config: Path) -> list[tuple[str, str, str]]:
     findings.append(("settings", "", ""))
     findings.append(("key files", _wrong(lambda: Secrets.read(settings)), "xyd keys make FOLDER; chmod 600"))
     findings.append(("database", asyncio.run(_database(settings)), "start it, then: xyd migrate --config FILE"))
-    findings.append(("valkey", asyncio.run(_valkey(settings)), "start it, or set valkey = \"embedded:FOLDER\""))
+    findings.append(("valkey", asyncio.run(_valkey(settings)), 'start it, or set valkey = "embedded:FOLDER"'))
     lacking = sorted({entry.department for entry in load_registry().values()} - set(settings.departments))
-    findings.append(("departments", f"no address for {', '.join(lacking)}" if lacking else "", "[departments] name = url"))
+    findings.append(
+        ("departments", f"no address for {', '.join(lacking)}" if lacking else "", "[departments] name = url")
+    )
     return findings
 
 
@@ -106,7 +108,9 @@ def check_catalogue(version: Annotated[str, typer.Argument(help="Catalogue versi
 
 
 def train(
-    facts: Annotated[Path, typer.Option(help="Folder with invoices.csv.xz and firms.csv")] = Path("deploy/sandbox/facts"),
+    facts: Annotated[Path, typer.Option(help="Folder with invoices.csv.xz and firms.csv")] = Path(
+        "deploy/sandbox/facts"
+    ),
     out: Annotated[Path, typer.Option(help="Where the card and its model card go")] = Path("risk/cards"),
 ) -> None:
     """Train the scorecard again; seeded, the same bytes every time. Needs the development requirements."""
@@ -118,5 +122,11 @@ def bench(
     only: Annotated[str, typer.Option(help="One area only")] = "", json: Annotated[bool, typer.Option("--json")] = False
 ) -> None:
     """Run the benchmark of a checkout: ratios against peers in the same run."""
-    command = [sys.executable, "-m", "tests.load.bench", *(["--only", only] if only else []), *(["--json"] if json else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.load.bench",
+        *(["--only", only] if only else []),
+        *(["--json"] if json else []),
+    ]
     raise typer.Exit(subprocess.run(command, check=False, cwd=ROOT).returncode)

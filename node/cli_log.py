@@ -82,7 +82,9 @@ def _report(target: str, vkey: str, token: str) -> Report:
 
 
 def _stated_key(client: httpx.Client, prefix: str) -> str:
-    """The key the node itself states: first use, nothing pinned. Said on the screen, so that nobody takes it for proof."""
+    """The key the node itself states: first use, nothing pinned. Said on the screen, so that nobody takes it for
+    proof.
+    """
     typer.echo("no --vkey given: using the key the node states of itself", err=True)
     words = client.get(f"{prefix}/policy").raise_for_status().text.split()
     return words[1] if len(words) > 1 else ""
@@ -102,5 +104,3 @@ def _print(report: Report) -> None:
         console.print("成立 VERIFIED" if report.complete else "已检查部分成立 HOLDS AS FAR AS CHECKED", markup=False)
     else:
         console.print("不成立 REFUSED", markup=False)
-
-

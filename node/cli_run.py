@@ -24,7 +24,7 @@ from node.embedded import PREFIX, PrivateValkey
 from node.flows.enrol import Enrol
 from node.journal.appender import Appender
 from node.journal.subjects import SubjectKeys
-from node.operator import operator_app
+from node.routes.operator import operator_app
 from node.settings import Settings, load
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="TOML settings file", envvar="XYD_CONFIG")]
@@ -112,13 +112,21 @@ def migrate(config: Config) -> None:
 @keys.command("make")
 def make_keys(folder: Annotated[Path, typer.Argument(help="Folder for journal.key and sealing.key")]) -> None:
     """Make fresh key files, readable by their owner only. Never overwrites."""
+    for path in new_keys(folder):
+        typer.echo(str(path))
+
+
+def new_keys(folder: Path) -> list[Path]:
+    """The key files that were missing in a folder and now are there."""
     folder.mkdir(parents=True, exist_ok=True)
+    made = []
     for name in ("journal.key", "sealing.key"):
         path = folder / name
         with suppress(FileExistsError):
             path.touch(mode=0o600, exist_ok=False)
             path.write_text(secrets.token_hex(32), encoding="ascii")
-            typer.echo(str(path))
+            made.append(path)
+    return made
 
 
 @enrolment.command("bank")

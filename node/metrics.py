@@ -31,14 +31,27 @@ class Metrics:
             "xyd_requests", "Requests answered, by door and status code", ("door", "status"), registry=self.registry
         )
         self.request_seconds = Histogram(
-            "xyd_request_seconds", "Seconds from head to last byte, by door", ("door",), buckets=SECONDS, registry=self.registry
+            "xyd_request_seconds",
+            "Seconds from head to last byte, by door",
+            ("door",),
+            buckets=SECONDS,
+            registry=self.registry,
         )
-        self.refusals = Counter("xyd_refusals", "Refusals told to a caller, by problem code", ("code",), registry=self.registry)
-        self.legs = Counter("xyd_legs", "Legs of queries, by dataset and state", ("dataset", "state"), registry=self.registry)
+        self.refusals = Counter(
+            "xyd_refusals", "Refusals told to a caller, by problem code", ("code",), registry=self.registry
+        )
+        self.legs = Counter(
+            "xyd_legs", "Legs of queries, by dataset and state", ("dataset", "state"), registry=self.registry
+        )
         self.append_seconds = Histogram(
-            "audit_append_seconds", "Seconds a committed batch took, lock to commit", buckets=APPEND_SECONDS, registry=self.registry
+            "audit_append_seconds",
+            "Seconds a committed batch took, lock to commit",
+            buckets=APPEND_SECONDS,
+            registry=self.registry,
         )
-        self.batch_size = Histogram("audit_batch_size", "Entries in a committed batch", buckets=BATCH, registry=self.registry)
+        self.batch_size = Histogram(
+            "audit_batch_size", "Entries in a committed batch", buckets=BATCH, registry=self.registry
+        )
         self.queue_depth = Gauge("audit_queue_depth", "Acts waiting for the appender", registry=self.registry)
         self.head_size = Gauge("audit_head_size", "Entries in this year's log", registry=self.registry)
         self.halted = Gauge("audit_halted", "1 when the journal has halted: page somebody", registry=self.registry)

@@ -28,7 +28,7 @@ TABLE_MODULES = (
 )
 
 
-class NotMigrated(Exception):  # noqa: N818 - what it is, not that it is an error
+class NotMigrated(Exception):
     """The database is at another revision than this program; the message says which command mends it."""
 
 
@@ -76,4 +76,6 @@ def _demand_newest(connection: Connection) -> None:
     present = MigrationContext.configure(connection).get_current_revision()
     newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
     if present != newest:
-        raise NotMigrated(f"the database is at {present or 'no revision'}, this program needs {newest}: run xyd migrate")
+        raise NotMigrated(
+            f"the database is at {present or 'no revision'}, this program needs {newest}: run xyd migrate"
+        )

@@ -1,7 +1,8 @@
-"""Short-lived state in Valkey: what was seen once, how often a bank came. One Lua call for everything one loop tick asks.
+"""Short-lived state in Valkey: what was seen once, how often a bank came. One Lua call for everything one loop tick
+asks.
 
-Fail closed: when Valkey does not answer, nothing is accepted. When it was flushed, its memory of replays is gone, so proofs
-made before the flush are refused: the `epoch` key tells when this memory began.
+Fail closed: when Valkey does not answer, nothing is accepted. When it was flushed, its memory of replays is gone, so
+proofs made before the flush are refused: the `epoch` key tells when this memory began.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class StateUnavailable(Refusal):
 
 
 class Claimed(NamedTuple):
-    """Whether every key was new, how often the rate key was used in its window, and when the memory of replays began."""
+    """Whether every key was new, how often the rate key was used in its window, and when the memory of replays
+    began.
+    """
 
     fresh: bool
     calls: int

@@ -32,7 +32,6 @@ from consent.oauth.errors import (
     InvalidDetails,
     InvalidProof,
     InvalidRequestError,
-    InvalidScopeError,
     Reply,
     UnsupportedGrantTypeError,
 )
@@ -152,8 +151,6 @@ def decide_token(rules: Rules, request: FapiRequest, who: Authenticated, loaded:
         raise UnsupportedGrantTypeError(None)
     if who.proof is None:
         raise InvalidProof("a DPoP proof is required")
-    if "scope" in form:
-        raise InvalidScopeError(description="no scope values exist here; narrow by authorization_details")
     case = Case(now, client=who.client, proof=who.proof, loaded=loaded)
     body = ConsentServer(rules, case).token_response(request)
     grant = loaded.grant

@@ -16,9 +16,10 @@ PROOF_PREFIX = "dpop:"
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Claim `key` until `expires_ms`. `issued_ms` is the earliest instant at which it can have been used before.
+    """Claim `key` until `expires_ms`. `issued_ms` is when it was made, by the client's clock.
 
-    A flow whose replay memory was lost at an instant refuses whatever has `issued_ms` before that instant.
+    A flow whose replay memory began at an instant refuses what was made before it, give or take the clients' skew. An
+    assertion without `iat` counts as made as early as its `exp` allows.
     """
 
     key: str

@@ -16,7 +16,7 @@ import msgspec
 from consent.catalogue import Catalogue
 from consent.oauth.bank import BankView
 from consent.oauth.details import AskedConsent
-from consent.oauth.errors import InvalidProof, InvalidRequestError, InvalidScopeError, RequestNotSupported
+from consent.oauth.errors import InvalidProof, InvalidRequestError, RequestNotSupported
 from consent.oauth.errors import UnsupportedResponseTypeError as WrongResponseType
 from consent.oauth.request import CLIENT_ID, FapiRequest, query_pairs
 from consent.oauth.token import digest
@@ -106,7 +106,7 @@ def check_shape(request: FapiRequest, client: BankView) -> None:
     """Everything about a pushed request that Authlib would not ask, or would answer in the caller's words. OAuth2Error.
 
     1. no request object, no nested request_uri  2. response_type, response_mode  3. redirect_uri named and registered
-    4. no scope (none exists)  5. PKCE present and S256  6. state short and printable
+    4. PKCE present and S256  5. state short and printable
     """
     form = request.form
     if "request" in form:
@@ -119,8 +119,6 @@ def check_shape(request: FapiRequest, client: BankView) -> None:
         raise InvalidRequestError("response_mode must be query")
     if not client.check_redirect_uri(form.get("redirect_uri", "")):
         raise InvalidRequestError("redirect_uri must be one of the registered ones, letter by letter")
-    if "scope" in form:
-        raise InvalidScopeError(description="no scope values exist here; ask by authorization_details")
     if _CHALLENGE.fullmatch(form.get("code_challenge", "")) is None or form.get("code_challenge_method") != "S256":
         raise InvalidRequestError("PKCE with code_challenge_method S256 is required")
     state = form.get("state", "")

@@ -114,6 +114,7 @@ def parse(issuer: Issuer, endpoint: Endpoint, raw: RawRequest) -> FapiRequest:
         raise InvalidRequestError("the body is larger than 65536 bytes")
     proof = dpop.only(headers)
     form = _unique(_pairs(raw.body))
+    form.pop("scope", None)  # no scope values exist here, and RFC 6749 §3.3 lets a server ignore what it does not know
     if "client_secret" in form or any(name == b"authorization" for name, _ in headers):
         raise InvalidClientError(description="clients authenticate by private_key_jwt only, with one method")
     return FapiRequest("POST", _address(issuer, endpoint), form, proof)

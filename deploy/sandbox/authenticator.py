@@ -1,7 +1,7 @@
-"""A software authenticator for sandboxes: P-256 keys in a file, user verification always given, a counter that moves on.
+"""A software authenticator for sandboxes: P-256 keys in a file, the user always verified, a counter that moves on.
 
-Makes what a platform authenticator makes (W3C Web Authentication Level 2 §6.1, §6.5, attestation "none"), so that the node
-verifies it by the same code. It protects nothing: the keys lie in a file that only its owner may read.
+Makes what a platform authenticator makes (W3C Web Authentication Level 2 §6.1, §6.5, attestation "none"), so that the
+node verifies it by the same code. It protects nothing: the keys lie in a file that only its owner may read.
 """
 
 from __future__ import annotations

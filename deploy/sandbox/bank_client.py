@@ -1,4 +1,6 @@
-"""A bank of the sandbox: keys, client assertion, DPoP, and the calls of the journey. A client like any other: HTTP only."""
+"""A bank of the sandbox: keys, client assertion, DPoP, and the calls of the journey. A client like any other: HTTP
+only.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-
 Folder = Annotated[Path, typer.Option("--dir", help="The sandbox's folder")]
 DEFAULT = Path("var/demo")
 

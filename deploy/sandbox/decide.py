@@ -1,7 +1,7 @@
 """Plays an enterprise's phone over HTTP: sign in, read the request, choose, sign, return; or refuse; or withdraw.
 
-It goes through the same pages and forms as a browser, reads what they show, and does in Python what `sign.js` does: it fetches
-the document, hashes the bytes itself and has the software authenticator sign that hash.
+It goes through the same pages and forms as a browser, reads what they show, and does in Python what `sign.js` does: it
+fetches the document, hashes the bytes itself and has the software authenticator sign that hash.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Phone:
         return page
 
 
-async def play(
+async def play(  # noqa: PLR0913 - the last three are choices, given by name
     base_url: str,
     login: dict[str, Any],
     request_uri: str,
@@ -92,7 +92,8 @@ async def play(
 ) -> Played:
     """Decide a pushed request. `login` has mobile and passcode; `drop` names optional items to leave out.
 
-    Every other optional item is switched on. Returns where the bank's redirect leads. Raises PhoneError, AuthenticatorError.
+    Every other optional item is switched on. Returns where the bank's redirect leads. Raises PhoneError and
+    AuthenticatorError.
     """
     async with _browser(base_url) as client:
         phone = Phone(base_url, client)

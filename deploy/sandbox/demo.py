@@ -24,6 +24,8 @@ from node.journal.standing import log_year
 from node.settings import load
 
 Step = Callable[[], str]
+LONGEST = 40
+SHOWN = 260
 
 
 class Journey:
@@ -73,7 +75,8 @@ class Journey:
     def enrol(self) -> str:
         """Two banks, the scenario enterprises, their signatory: each act is in the journal."""
         self.stage.enrol()
-        return f"{self.bank.name}（{self.bank.client_id}）与第二家银行已登记；企业 {len(self.stage.parties['scenarios'])} 家"
+        firms = len(self.stage.parties["scenarios"])
+        return f"{self.bank.name}（{self.bank.client_id}）与第二家银行已登记；企业 {firms} 家"
 
     def push(self) -> str:
         """The bank asks for exactly what a loan needs."""
@@ -95,7 +98,7 @@ class Journey:
                 key_file=self.stage.folder / "authenticator.json",
             )
         )
-        return "\n".join(self.played.screens)
+        return "\n".join(_screen(text) for text in self.played.screens)
 
     def signed(self) -> str:
         """The consent is signed by a passkey over the document's hash; the code comes back with the redirect."""
@@ -128,7 +131,12 @@ class Journey:
             for leg in legs
         ]
         receipt = body["receipt"]
-        return "\n".join([*lines, f"回执：第 {receipt['index']} 号，树大小 {receipt['size']}，包含证明 {len(receipt['path'])} 步，已核验"])
+        return "\n".join(
+            [
+                *lines,
+                f"回执：第 {receipt['index']} 号，树大小 {receipt['size']}，包含证明 {len(receipt['path'])} 步，已核验",
+            ]
+        )
 
     def assess(self) -> str:
         """The score is made inside the node; no row leaves."""
@@ -174,6 +182,13 @@ class Journey:
 
     def _body(self) -> dict[str, Any]:
         return {"subject": {"uscc": self.uscc}, "purpose": "LOAN_APPLICATION"}
+
+
+def _screen(text: str) -> str:
+    """A phone's screen in a few lines: its title and what stands below it, shortened for a terminal."""
+    title, *rest = text.split(" | ")
+    shown = "；".join(each for each in rest if len(each) <= LONGEST)
+    return f"▌{title}\n  {shown[:SHOWN]}{'…' if len(shown) > SHOWN else ''}"
 
 
 def run(folder: Path, port: int, *, once: bool, as_json: bool) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""A forged entry, as a dishonest operator would make it: the leaf is altered and all that the operator may sign anew is."""
+"""A forged entry, as a dishonest operator would make it: the leaf is altered and all that the operator may sign anew
+is.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The sandbox's stage: a folder with keys and settings, the departments and the node as processes of their own, the parties."""
+"""The sandbox's stage: a folder with keys and settings, the departments and the node as processes of their own, the
+parties.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from deploy.sandbox import firms
 from deploy.sandbox.bank_client import BankParty, new_bank
 from node import schema
 from node.app import Secrets, log_names
-from node.cli_run import make_keys, with_enrol
+from node.cli_run import new_keys, with_enrol
 from node.clock import to_ms, utc_now
 from node.flows.enrol import Enrol
 from node.journal.standing import log_year
@@ -66,7 +68,7 @@ class Stage:
         """Clean the folder, make keys and settings, start departments and node, enrol the parties."""
         _demand_free(self.port)
         self._clean()
-        make_keys(self.folder / "keys")
+        new_keys(self.folder / "keys")
         departments = self._departments()
         operator_port = free_port()
         self._write_settings(departments, operator_port)

@@ -1,1 +1,1 @@
-"""Faces: what people see. Server-rendered pages, own CSS, three tiny scripts, all words in `texts.yaml`."""
+"""Faces: what people see. Server-rendered pages, own CSS, three tiny scripts, all words in `texts.json`."""

@@ -1,17 +1,17 @@
-"""Words: every text of the faces in one catalogue, `texts.yaml`, in Chinese and English.
+"""Words: every text of the faces, in `texts.json`: key → [zh-CN, en], with `{name}` for what is filled in.
 
-Chinese comes first. Legal text is authoritative in Chinese; its English is a translation and says so.
+Chinese comes first. Legal text (keys `purpose.*`, `clause.*`) has its authoritative Chinese in `consent`; here stands
+only its translation, which says that it is one.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Literal
-
-import yaml
 
 from consent.catalogue import Catalogue
 from consent.purpose import templates
@@ -23,7 +23,7 @@ LANGS: tuple[Lang, ...] = ("zh", "en")
 @cache
 def texts() -> Mapping[str, tuple[str, str]]:
     """The catalogue: key → (zh, en). Raises ValueError naming a key that is not a pair of texts."""
-    raw = yaml.safe_load(resources.files("node.faces").joinpath("texts.yaml").read_text(encoding="utf-8"))
+    raw = json.loads(resources.files("node.faces").joinpath("texts.json").read_text(encoding="utf-8"))
     for key, pair in raw.items():
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)):
             raise ValueError(f"{key}: a text is a pair of Chinese and English")

@@ -1,7 +1,7 @@
 """Admission at the bank's door: who is asking, with which live grant, how often. Then the REQ entry, before any source.
 
-Order: token → bank active → proof of possession (RFC 9449 §4.3, with `ath`) → proof burnt and rate counted, one call to Valkey
-→ grant → permit → REQ durable. Only then may a source be asked (law 1).
+Order: token → bank active → proof of possession (RFC 9449 §4.3, with `ath`) → proof burnt and rate counted, one call
+to Valkey → grant → permit → REQ durable. Only then may a source be asked (law 1).
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ class Admission:
         return replace(grant, scope=caller.token.scope(grant, self.catalogue))
 
     async def admit(self, caller: Caller, ask: Ask, grant: Terms | None, presented: Presented) -> Permit:
-        """The permit for an ask, its REQ entry durable. A refusal of a known bank is in the journal before it is told."""
+        """The permit for an ask, its REQ entry durable. A refusal of a known bank is in the journal before it is
+        told.
+        """
         now_ms = to_ms(self.clock())
         try:
             permit = admit(Ground.CONSENT, ask, grant, now_ms=now_ms)
@@ -151,7 +153,7 @@ class Admission:
         key = KeyNew(permit.client_id, presented.key, presented.fingerprint, permit.id, now_ms + self.keep_ms)
         return Act(
             (Evidence(Kind.REQ, permit.client_id, permit.enterprise, public, private),),
-            (key, TokenLive(caller.token.hash), GrantLive(permit.grant_id, permit.grant_version, quota=True)),
+            (key, GrantLive(permit.grant_id, permit.grant_version, quota=True), TokenLive(caller.token.hash)),
             (UseGrant(permit.grant_id),),
             denial(permit.client_id, permit, ""),
         )
@@ -168,7 +170,9 @@ class Admission:
 
 
 EPOCH_SLACK_MS = 15_000
-"""A proof may be stamped a little before the memory of replays began without having been used before it: clients' skew."""
+"""A proof may be stamped a little before the memory of replays began without having been used before it: clients'
+skew.
+"""
 
 
 def denial(client_id: str, permit: Permit, why: str) -> Evidence:

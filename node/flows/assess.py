@@ -86,9 +86,7 @@ class Assess:
         receipt = await self._record(permit, fetched, assessment, (assessment_id, data, presented))
         return envelope.answer(data, receipt)
 
-    def _judge(
-        self, permit: Permit, legs: list[ReadyLeg | FailedLeg], fetched: dict[str, Fetched]
-    ) -> Assessment:
+    def _judge(self, permit: Permit, legs: list[ReadyLeg | FailedLeg], fetched: dict[str, Fetched]) -> Assessment:
         now = self.query.admission.clock()
         periods = {item.dataset: item.period for item in permit.items}
         states = {leg.dataset: Collected(SourceState(leg.state), periods[leg.dataset]) for leg in legs}

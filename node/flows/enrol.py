@@ -37,9 +37,7 @@ class Enrol:
         if not (mobile.isascii() and mobile.isdigit() and len(mobile) == 11):
             raise Invalid("a mobile number has 11 digits", extra={"member": "mobile"})
         identity = f"sig_{secrets.token_urlsafe(9)}"
-        row = Signatory(
-            id=identity, mobile=mobile, name_masked=name_masked, passcode_hash=hash_passcode(passcode)
-        )
+        row = Signatory(id=identity, mobile=mobile, name_masked=name_masked, passcode_hash=hash_passcode(passcode))
         await self._append(Act((_enrolled(None, "signatory"),), (), (Insert(row),)))
         return identity
 

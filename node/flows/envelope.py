@@ -1,7 +1,7 @@
 """What leaves: the canonical `data` of an answer, and the receipt that goes with it. Pure.
 
-Members are declared in sorted order and hold only strings, integers and booleans, so the encoder's bytes are the canonical
-form (RFC 8785) and their SHA-256 is what the REL entry commits to.
+Members are declared in sorted order and hold only strings, integers and booleans, so the encoder's bytes are the
+canonical form (RFC 8785) and their SHA-256 is what the REL entry commits to.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Loading for decisions: tokens, grants and banks by id, remembered for a while.
 
-A remembered value can make us refuse or fetch in vain, never allow: what matters is checked again under the journal's lock
-when the act is appended. Only a bank's suspension relies on the second it is remembered for.
+A remembered value can make us refuse or fetch in vain, never allow: what matters is checked again under the journal's
+lock when the act is appended. Only a bank's suspension relies on the second it is remembered for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The authorization server's four doors: load → decide (Authlib, in `consent.oauth`) → claim → append → reply.
 
-A code is claimed in Valkey by compare-and-set before its tokens are appended: a crash between the two burns the code and issues
-nothing. A token answer exists only with the appender's receipt of its TOKEN entry in hand.
+A code is claimed in Valkey by compare-and-set before its tokens are appended: a crash between the two burns the code
+and issues nothing. A token answer exists only with the appender's receipt of its TOKEN entry in hand.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from consent.errors import Refusal
+from consent.grant import Terms
 from consent.oauth import decide
 from consent.oauth.code import TOMBSTONE_S, AuthCode
 from consent.oauth.effects import Authenticated, CodeReplayed, Issue, Loaded
@@ -48,7 +49,9 @@ class OAuth:
     clock: Clock
 
     async def answer(self, endpoint: Endpoint, raw: RawRequest) -> Reply:
-        """One call at one door. Never raises for what a caller can cause; outages are 503 with `temporarily_unavailable`."""
+        """One call at one door. Never raises for what a caller can cause; outages are 503 with
+        `temporarily_unavailable`.
+        """
         try:
             return await self._answer(endpoint, raw)
         except CodeReplayed as replay:
@@ -100,12 +103,26 @@ class OAuth:
         return Loaded(code=code, token=token, grant=grant)
 
     async def _token(self, request: FapiRequest, who: Authenticated) -> Reply:
+        """Code or refresh token for tokens. A replay of the code is remembered before the grant's tokens are ended, and
+        the first user of the code looks for that after its own tokens were appended: whichever comes last ends them.
+        """
+        flag = f"replayed:{decide.what_to_load(request).code_key}"
+        try:
+            reply, code, grant = await self._redeem(request, who)
+        except CodeReplayed:
+            await self.valkey.set(flag, 1, ex=TOMBSTONE_S)
+            raise
+        if code and grant and await self.valkey.get(flag):
+            raise decide.lost_code(grant)
+        return reply
+
+    async def _redeem(self, request: FapiRequest, who: Authenticated) -> tuple[Reply, AuthCode | None, Terms | None]:
         loaded = await self._load(request)
         issue = decide.decide_token(self.rules, request, who, loaded, now=self.clock())
         code, grant = loaded.code, loaded.grant
         if issue.code_key and code and grant and not await self._claim_code(issue.code_key, code):
             raise decide.lost_code(grant)
-        return await self._issue(issue, loaded)
+        return await self._issue(issue, loaded), code, grant
 
     async def _claim_code(self, key: str, code: AuthCode) -> bool:
         """Mark the code used, exactly once: the stored text must still be the one the decision was made on."""

@@ -1,7 +1,8 @@
 """A bank queries: admit → ask the departments in parallel → minimise → REL durable → hand over.
 
-No transaction is open while departments are asked. What came back is checked against the permit once more before it leaves
-(law 4); what the journal did not record does not leave (law 1); what was revoked meanwhile does not leave (law 2).
+No transaction is open while departments are asked. What came back is checked against the permit once more before it
+leaves (law 4); what the journal did not record does not leave (law 1); what was revoked meanwhile does not leave (law
+2).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from consent.catalogue import Form
 from consent.enterprise import CreditCode
 from consent.errors import Invalid, Refusal
 from consent.evidence import Evidence, Kind
-from consent.permit import Ask, Permit
 from consent.period import Period
+from consent.permit import Ask, Permit
 from consent.scope import Scope, ScopeItem
 from node.flows import envelope
 from node.flows.admission import Admission, Presented, denial, refusal_of
@@ -132,9 +133,7 @@ class Query:
         receipt = await self.release(permit, fetched, digest, effects)
         return envelope.answer(data, receipt)
 
-    async def ask_sources(
-        self, permit: Permit, wait_s: float
-    ) -> tuple[list[ReadyLeg | FailedLeg], dict[str, Fetched]]:
+    async def ask_sources(self, permit: Permit, wait_s: float) -> tuple[list[ReadyLeg | FailedLeg], dict[str, Fetched]]:
         """Every item of the permit at its department, in parallel, under one deadline."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
@@ -175,7 +174,9 @@ class Query:
             "n": sum(each.count for each in fetched.values()),
             "retry_of": "",
         }
-        states = {item.dataset: fetched[item.dataset].state if item.dataset in fetched else "FAILED" for item in permit.items}
+        states = {
+            item.dataset: fetched[item.dataset].state if item.dataset in fetched else "FAILED" for item in permit.items
+        }
         evidence = Evidence(
             Kind.REL, permit.client_id, permit.enterprise, public, {"data_sha256": digest, "states": states}
         )

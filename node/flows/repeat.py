@@ -1,6 +1,7 @@
 """A repeat under the same Idempotency-Key gets the same data again, as a further release with its own entry.
 
-The grant must still be in force: what was revoked does not leave a second time either (law 2). The query counter does not move.
+The grant must still be in force: what was revoked does not leave a second time either (law 2). The query counter does
+not move.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from node.journal.appender import Appender
 from node.journal.leaf import Assess, Release
 from node.journal.subjects import SubjectKeys, answer_identity
 from node.journal.tables import Entry, KeptAnswer
-
 
 Flow = Callable[[Presented, bytes, float], Awaitable[bytes]]
 

@@ -1,9 +1,9 @@
 """The appender: one task per process that makes acts durable, many at a time.
 
-batch = lock the head → take what is queued → re-check every act's guards → write entries, full tiles, effects and the signed
-checkpoint → COMMIT → wake the waiters. An act is answered only after its batch is durable; while the journal cannot commit
-every append raises JournalUnavailable and nothing is released. A lost compare-and-swap, a root that is not ours or a clock
-that runs backwards halts the process for good (audit.md §3.2, §3.8).
+batch = lock the head → take what is queued → re-check every act's guards → write entries, full tiles, effects and the
+signed checkpoint → COMMIT → wake the waiters. An act is answered only after its batch is durable; while the journal
+cannot commit every append raises JournalUnavailable and nothing is released. A lost compare-and-swap, a root that is
+not ours or a clock that runs backwards halts the process for good (audit.md §3.2, §3.8).
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class Waiting(NamedTuple):
 class Appender:
     """See the module. `append` may be called from any task of the loop it was started on."""
 
-    def __init__(
-        self, ledger: Ledger, names: LogNames, keys: SubjectKeys, clock: Clock, *, queue: int = 4096
-    ) -> None:
+    def __init__(self, ledger: Ledger, names: LogNames, keys: SubjectKeys, clock: Clock, *, queue: int = 4096) -> None:
         self._ledger, self._clock, self._limit = ledger, clock, queue
         self._standing = Standing(ledger, names)
         self._composer = Composer(keys)
@@ -73,10 +71,7 @@ class Appender:
     async def stop(self) -> None:
         """Let the queue drain for a moment, then stop; what is left raises JournalUnavailable."""
         if self._task is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN_S):
-                    while self._queue and not self.halted:
-                        await asyncio.sleep(0.01)
+            await asyncio.wait([waiting.future for waiting in self._queue] or [self._task], timeout=self._drain_s())
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -86,8 +81,8 @@ class Appender:
     def append(self, act: Act) -> asyncio.Future[tuple[Receipt, ...]]:
         """Queue an act; await the result for one receipt per evidence.
 
-        Raises JournalUnavailable (halted, or the queue is full) at once or when its batch fails, GuardFailed when a guard
-        did not hold under the lock.
+        Raises JournalUnavailable (halted, or the queue is full) at once or when its batch fails, GuardFailed when a
+        guard did not hold under the lock.
         """
         if self.halted:
             raise Halted(self.halted)
@@ -97,6 +92,9 @@ class Appender:
         self._queue.append(Waiting(act, future))
         self._ready.set()
         return future
+
+    def _drain_s(self) -> float:
+        return DRAIN_S if self._queue and not self.halted else 0
 
     @property
     def depth(self) -> int:
@@ -238,4 +236,8 @@ class Appender:
 
 def _denial(evidence: Evidence | None, reason: str) -> tuple[Evidence, ...]:
     """The DENY of a refused act. A used key decides nothing about the enterprise, so it leaves none."""
-    return () if evidence is None or reason == "key.used" else (replace(evidence, public={**evidence.public, "why": reason}),)
+    return (
+        ()
+        if evidence is None or reason == "key.used"
+        else (replace(evidence, public={**evidence.public, "why": reason}),)
+    )

@@ -1,7 +1,7 @@
 """A batch of acts, decided: which guards hold, what is written. Pure but for fresh salts and pseudonyms.
 
-Acts are judged in the order they were queued, each on the state the earlier ones leave behind, so a revocation and a release
-in one batch have an order like everywhere else.
+Acts are judged in the order they were queued, each on the state the earlier ones leave behind, so a revocation and a
+release in one batch have an order like everywhere else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from node.journal.act import (
     EndTokens,
     GrantLive,
     Guard,
-    Insert,
     KeepAnswer,
     KeyNew,
     Receipt,
@@ -58,26 +57,13 @@ class Opening(NamedTuple):
 
 def wanted(acts: Sequence[Act], log_year: int) -> Wanted:
     """What must be looked up to judge a batch."""
-    grants: set[str] = set()
-    tokens: set[str] = set()
-    keys: set[tuple[str, str]] = set()
-    subjects: set[str] = set()
-    for act in acts:
-        for guard in act.guards:
-            if type(guard) is GrantLive:
-                grants.add(guard.grant_id)
-            elif type(guard) is TokenLive:
-                tokens.add(guard.token_hash)
-            elif type(guard) is KeyNew:
-                keys.add((guard.client_id, guard.key))
-        for effect in act.effects:
-            if type(effect) is EndGrant:
-                grants.add(effect.grant_id)
-        for evidence in act.evidence:
-            if evidence.enterprise is not None:
-                subjects.add(evidence.enterprise)
-        if act.on_refusal is not None and act.on_refusal.enterprise is not None:
-            subjects.add(act.on_refusal.enterprise)
+    guards = [guard for act in acts for guard in act.guards]
+    grants = {g.grant_id for g in guards if type(g) is GrantLive}
+    grants |= {e.grant_id for act in acts for e in act.effects if type(e) is EndGrant}
+    tokens = {g.token_hash for g in guards if type(g) is TokenLive}
+    keys = {(g.client_id, g.key) for g in guards if type(g) is KeyNew}
+    told = [each for act in acts for each in (*act.evidence, act.on_refusal)]
+    subjects = {str(each.enterprise) for each in told if each is not None and each.enterprise is not None}
     return Wanted(log_year, list(grants), list(tokens), list(subjects), list(keys))
 
 
@@ -100,17 +86,14 @@ def judge(guards: Sequence[Guard], found: Found, now_ms: int) -> str:
 def _judge_grant(guard: GrantLive, row: GrantRow | None, now_ms: int) -> str:
     if row is None:
         return "consent.unknown"
-    if row.status == "revoked":
-        return f"consent.{GrantState.REVOKED}"
-    if now_ms >= row.not_after_ms:
-        return f"consent.{GrantState.EXPIRED}"
-    if now_ms < row.not_before_ms:
-        return f"consent.{GrantState.NOT_YET}"
-    if row.version != guard.version:
-        return "consent.changed"
-    if guard.quota and row.used >= row.max_queries:
-        return f"consent.{GrantState.CONSUMED}"
-    return ""
+    ends = (
+        (row.status == "revoked", GrantState.REVOKED),
+        (now_ms >= row.not_after_ms, GrantState.EXPIRED),
+        (now_ms < row.not_before_ms, GrantState.NOT_YET),
+        (row.version != guard.version, "changed"),
+        (guard.quota and row.used >= row.max_queries, GrantState.CONSUMED),
+    )
+    return next((f"consent.{why}" for holds, why in ends if holds), "")
 
 
 def advance(act: Act, found: Found, writes: Writes) -> None:
@@ -120,35 +103,39 @@ def advance(act: Act, found: Found, writes: Writes) -> None:
             found.keys.add((guard.client_id, guard.key))
             writes.keys.append((guard.client_id, guard.key, guard.fingerprint, guard.query_id, guard.expires_ms))
     for effect in act.effects:
-        match effect:
-            case UseGrant(grant_id):
-                writes.used[grant_id] = writes.used.get(grant_id, 0) + 1
-                if grant_id in found.grants:
-                    found.grants[grant_id].used += 1
-            case EndGrant(grant_id, version, by, why):
-                writes.ended_grants.append((grant_id, version, by, why))
-                writes.ended_tokens.append(grant_id)
-                if grant_id in found.grants:
-                    found.grants[grant_id].status = "revoked"
-                    found.grants[grant_id].version = version
-                _end_tokens(found, grant_id, writes.ts)
-            case EndTokens(grant_id):
-                writes.ended_tokens.append(grant_id)
-                _end_tokens(found, grant_id, writes.ts)
-            case KeepAnswer(client_id, key, sealed):
-                writes.answers.append((client_id, key, sealed))
-            case SetBank(client_id, status):
-                writes.statuses.append((client_id, status))
-            case CountPasskey(credential_id, sign_count):
-                writes.counted.append((credential_id, sign_count))
-            case Insert():
-                pass
+        if type(effect) is UseGrant:
+            _use(effect.grant_id, found, writes)
+        elif type(effect) is KeepAnswer:
+            writes.answers.append((effect.client_id, effect.key, effect.sealed))
+        elif type(effect) is EndGrant:
+            _end_grant(effect, found, writes)
+        elif type(effect) is EndTokens:
+            _end_tokens(effect.grant_id, found, writes)
+        elif type(effect) is SetBank:
+            writes.statuses.append((effect.client_id, effect.status))
+        elif type(effect) is CountPasskey:
+            writes.counted.append((effect.credential_id, effect.sign_count))
 
 
-def _end_tokens(found: Found, grant_id: str, now_ms: int) -> None:
+def _use(grant_id: str, found: Found, writes: Writes) -> None:
+    writes.used[grant_id] = writes.used.get(grant_id, 0) + 1
+    if grant_id in found.grants:
+        found.grants[grant_id].used += 1
+
+
+def _end_grant(effect: EndGrant, found: Found, writes: Writes) -> None:
+    writes.ended_grants.append((effect.grant_id, effect.version, effect.by, effect.why))
+    if effect.grant_id in found.grants:
+        found.grants[effect.grant_id].status = "revoked"
+        found.grants[effect.grant_id].version = effect.version
+    _end_tokens(effect.grant_id, found, writes)
+
+
+def _end_tokens(grant_id: str, found: Found, writes: Writes) -> None:
+    writes.ended_tokens.append(grant_id)
     for token in found.tokens.values():
         if token.grant_id == grant_id and not token.ended_ms:
-            token.ended_ms = now_ms
+            token.ended_ms = writes.ts
 
 
 def revoked_twice(act: Act, found: Found) -> str:
@@ -170,11 +157,10 @@ class Composer:
     def compose(
         self, plan: Sequence[Planned], found: Found, writes: Writes, *, frontier: Frontier, signer: Signer
     ) -> tuple[Frontier, list[list[Receipt]]]:
-        """Fill `writes` from the plan. Returns the candidate frontier, to be adopted after COMMIT, and each act's receipts."""
-        openings: list[Opening] = []
-        for planned in plan:
-            for evidence in planned.evidence:
-                openings.append(self._entry(evidence, found, writes))
+        """Fill `writes` from the plan. Returns the candidate frontier, to be adopted after COMMIT, and each act's
+        receipts.
+        """
+        openings = [self._entry(evidence, found, writes) for planned in plan for evidence in planned.evidence]
         batch = frontier.append([entry.leaf_hash for entry in writes.entries])
         writes.size, writes.root, writes.tiles = batch.after.size, batch.after.root, batch.tiles
         writes.note = sign_checkpoint(signer, writes.size, writes.root)
@@ -220,7 +206,7 @@ class Composer:
             return None
         row = found.subjects.get(code)
         if row is None:
-            row = found.subjects[code] = self._keys.fresh(code)
+            row = found.subjects[code] = self._keys.fresh()
         row.counter += 1
         writes.subjects[code] = row
         return row

@@ -1,12 +1,12 @@
 """The ledger: the one place where journal, grants and counters change, in one transaction under one lock.
 
 Contract of every implementation (SQLite and PostgreSQL):
-- `lock` begins a transaction and locks the newest head row; nobody else passes it until commit or rollback. What `look`
-  reads afterwards is the newest committed state.
-- `write` is all or nothing with everything else in the transaction; it raises HeadMoved unless exactly one head row had the
-  expected size.
-- `commit` returns only after the data is durable (fsync). When it raises, the outcome is unknown until `leaf_hashes` is asked
-  on a fresh connection.
+- `lock` begins a transaction and locks the newest head row; nobody else passes it until commit or rollback. What
+  `look` reads afterwards is the newest committed state.
+- `write` is all or nothing with everything else in the transaction; it raises HeadMoved unless exactly one head row
+  had the expected size.
+- `commit` returns only after the data is durable (fsync). When it raises, the outcome is unknown until `leaf_hashes`
+  is asked on a fresh connection.
 - One caller at a time: the appender's loop.
 """
 

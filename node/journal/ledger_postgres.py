@@ -197,8 +197,8 @@ class PostgresLedger:
         if writes.ended_grants:
             await connection.executemany(
                 "UPDATE consent_grant SET status = 'revoked', version = $2, ended_by = $3, ended_why = $4, "
-                f"ended_ms = {writes.ts:d} WHERE id = $1",
-                writes.ended_grants,
+                "ended_ms = $5 WHERE id = $1",
+                [(*ended, writes.ts) for ended in writes.ended_grants],
             )
         if writes.ended_tokens:
             await connection.execute(

@@ -1,4 +1,6 @@
-"""The ledger on SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE. For the embedded node; same contract, same transaction."""
+"""The ledger on SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE. For the embedded node; same contract, same
+transaction.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The log as it is read: checkpoints, tiles, bundles, proofs, openings. Serves what C2SP tlog-tiles says, from the tables.
+"""The log as it is read: checkpoints, tiles, bundles, proofs, openings. Serves what C2SP tlog-tiles says, from the
+tables.
 
 Reads the newest *committed* checkpoint and answers for exactly that size, so one answer never mixes two states.
 """
@@ -28,7 +29,7 @@ MAX_CATCH_UP = 100_000
 """Leaves read to bring a reader's frontier level; beyond that it is rebuilt from tiles."""
 
 
-class _Needed(Exception):  # noqa: N818 - a signal, not an error
+class _Needed(Exception):
     def __init__(self, level: int, n: int) -> None:
         super().__init__(level, n)
         self.place = (level, n)
@@ -113,7 +114,9 @@ class LogReading:
         return row.data
 
     async def _with_tree(self, size: int, make: Callable[[TileTree], Made]) -> Made:
-        """Run a synchronous reading of the tree, fetching the tiles it turns out to need (at most seven for a proof)."""
+        """Run a synchronous reading of the tree, fetching the tiles it turns out to need (at most seven for a
+        proof).
+        """
         frontier = await self._frontier_at(size)
         tiles: dict[tuple[int, int], bytes] = {}
 

@@ -1,4 +1,6 @@
-"""Where this process stands in the log: year, frontier, signer. Brought level with the locked head before every batch."""
+"""Where this process stands in the log: year, frontier, signer. Brought level with the locked head before every
+batch.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ class Standing:
         return head
 
     async def level_with(self, head: HeadRow) -> tuple[Frontier, Signer]:
-        """Make our frontier the head's: unchanged, grown by another process, or rebuilt. Raises Halted on another root."""
+        """Make our frontier the head's: unchanged, grown by another process, or rebuilt. Raises Halted on another
+        root.
+        """
         mine = self.frontier
         if mine is None or self._year != head.log_year or mine.size > head.size:
             mine = await self._rebuild(head)

@@ -24,7 +24,7 @@ class SubjectKeys:
         self._node = Sealer(sealing_key)
         self._sealers: OrderedDict[str, Sealer] = OrderedDict()
 
-    def fresh(self, code: str) -> SubjectRow:
+    def fresh(self) -> SubjectRow:
         """A subject that the year's log has not met: new pseudonym, new key, counter 0."""
         pseudonym = secrets.token_hex(16)
         wrapped = self._wrapper.seal(new_key(), _identity(pseudonym))

@@ -1,4 +1,6 @@
-"""The bank's doors beside the hot one: catalogue, purpose templates, and the routes that describe the data door in OpenAPI."""
+"""The bank's doors beside the hot one: catalogue, purpose templates, and the routes that describe the data door in
+OpenAPI.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,11 @@ _PARAMETERS = [
 
 def _described(summary: str) -> dict[str, Any]:
     body = {"required": True, "content": {"application/json": {"schema": _QUERY_SCHEMA}}}
-    return {"summary": summary, "responses": _RESPONSES, "openapi_extra": {"requestBody": body, "parameters": _PARAMETERS}}
+    return {
+        "summary": summary,
+        "responses": _RESPONSES,
+        "openapi_extra": {"requestBody": body, "parameters": _PARAMETERS},
+    }
 
 
 def router(gateway: Gateway, catalogue: Catalogue) -> APIRouter:
@@ -140,4 +146,3 @@ def _policies(catalogue: Catalogue) -> dict[str, Any]:
             for each in templates(catalogue).values()
         ]
     }
-

@@ -35,7 +35,13 @@ class Card:
 def router(proofs: Proofs, card: Card, regulator_token: str) -> APIRouter:
     """Routes of the log."""
     routes = APIRouter(tags=["Journal"])
+    _add_card(routes, proofs, card)
+    _add_checkpoints(routes, proofs, card)
+    _add_tiles(routes, proofs, regulator_token)
+    return routes
 
+
+def _add_card(routes: APIRouter, proofs: Proofs, card: Card) -> None:
     @routes.get("/.well-known/xyd", summary="Node card: identity, catalogue, logs and their keys")
     async def node_card() -> Response:
         logs = [
@@ -57,6 +63,8 @@ def router(proofs: Proofs, card: Card, regulator_token: str) -> APIRouter:
         }
         return JSONResponse(body, headers={"Cache-Control": "public, max-age=60"})
 
+
+def _add_checkpoints(routes: APIRouter, proofs: Proofs, card: Card) -> None:
     @routes.get("/log/{year}/checkpoint", summary="Newest signed checkpoint")
     async def checkpoint(year: int) -> Response:
         note = await proofs.log(year).member("checkpoint")
@@ -80,6 +88,8 @@ def router(proofs: Proofs, card: Card, regulator_token: str) -> APIRouter:
             return _missing()
         return JSONResponse({"from": sizes[0], "to": sizes[1], "path": [base64.b64encode(p).decode() for p in path]})
 
+
+def _add_tiles(routes: APIRouter, proofs: Proofs, regulator_token: str) -> None:
     @routes.get("/log/{year}/tile/{path:path}", summary="Hash tiles; entry bundles with a regulator's token")
     async def tile(year: int, path: str, request: Request) -> Response:
         if path.startswith("entries/") and not _may_read(request, regulator_token):
@@ -91,8 +101,6 @@ def router(proofs: Proofs, card: Card, regulator_token: str) -> APIRouter:
         if path.startswith("entries/"):
             cache = cache.replace("public", "private")
         return Response(data, media_type="application/octet-stream", headers={"Cache-Control": cache})
-
-    return routes
 
 
 def _may_read(request: Request, regulator_token: str) -> bool:

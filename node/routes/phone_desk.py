@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from node.faces.views import SIZES, Page, Size
 from node.flows.phone.errors import Forged, PhoneFailure, SignInNeeded
 from node.flows.phone.flows import PhoneFlows
 from node.flows.phone.people import Acting
-from node.flows.phone.sessions import check_csrf, csrf_token
+from node.flows.phone.sessions import check_csrf, csrf_token, new_number, new_visitor
 from node.flows.phone.signing import NoDraft
 from node.journal.act import JournalUnavailable
 
@@ -106,7 +105,7 @@ class Desk:
     ) -> HTMLResponse:
         """A page with a status. The visitor's cookie carries the anti-forgery token before anyone signed in."""
         lang, size = chosen(request)
-        visitor = request.cookies.get(VISITOR, "") or secrets.token_urlsafe(32)
+        visitor = request.cookies.get(VISITOR, "") or new_visitor()
         page = Page(
             lang=lang,
             size=size,
@@ -126,7 +125,7 @@ class Desk:
 
     def problem(self, request: Request, code: str, *, cause: str = "") -> Response:
         """The page of a failure, or JSON for a script. The number on it finds the line in the log."""
-        status, number = STATUS.get(code, 400), secrets.token_hex(4)
+        status, number = STATUS.get(code, 400), new_number()
         log.log(logging.ERROR if status >= 500 else logging.INFO, "%s %s %s", number, code, cause)
         if from_script(request):
             return JSONResponse({"code": code, "number": number}, status, headers=self.faces.headers())

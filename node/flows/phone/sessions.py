@@ -49,7 +49,7 @@ class Sessions:
         """The session of a cookie, its half hour begun anew. Raises SignInNeeded, ShelfDown."""
         if not identity or len(identity) > MAX_ID:
             raise SignInNeeded
-        text = await self.shelf.touch(_key(identity), TTL_S)
+        text = await self.shelf.renew(_key(identity), TTL_S)
         if text is None:
             raise SignInNeeded
         kept = json.loads(text)
@@ -73,6 +73,16 @@ class Sessions:
 def _key(identity: str) -> str:
     """The store holds a hash of the id: reading it does not let anyone in."""
     return "phone:session:" + hashlib.sha256(identity.encode()).hexdigest()
+
+
+def new_visitor() -> str:
+    """A secret for somebody who is not signed in yet: the anti-forgery token of the sign-in form hangs on it."""
+    return secrets.token_urlsafe(32)
+
+
+def new_number() -> str:
+    """What an error page and the operator's log have in common, 8 hex digits."""
+    return secrets.token_hex(4)
 
 
 def csrf_token(secret: str) -> str:

@@ -30,7 +30,7 @@ class Shelf:
         """The text, or None."""
         return _text(await _answer(self.valkey.get(key)))
 
-    async def touch(self, key: str, ttl_s: int) -> str | None:
+    async def renew(self, key: str, ttl_s: int) -> str | None:
         """The text, its time to live set anew."""
         return _text(await _answer(self.valkey.getex(key, ex=ttl_s)))
 
