@@ -42,10 +42,10 @@ from node.journal.standing import LogNames, log_year
 from node.journal.subjects import SubjectKeys
 from node.journal.tables import Head
 from node.metrics import Metrics
-from node.routes.operator import Check
 from node.routes import bank, edges, log, oauth, pages, phone
 from node.routes.front import Front
 from node.routes.gateway import Gateway
+from node.routes.operator import Check
 from node.settings import Settings, read_secret
 from node.state import Claims
 from risk.card_file import shipped
@@ -146,7 +146,8 @@ class Node:
             keep_ms=settings.answers_kept_s * 1000,
         )
         department_of = self.departments.department_of
-        query = Query(admission, self.departments, department_of, self.keys, settings.query_deadline_ms / 1000)
+        deadline_s = settings.query_deadline_ms / 1000
+        query = Query(admission, self.departments, department_of, self.keys, deadline_s, self.metrics.leg)
         assess = Assess(query, shipped())
         repeat = Repeat(self.reader, self.appender, self.keys)
         flows = {"/v1/queries": repeat.around(query.run), "/v1/assessments": repeat.around(assess.run)}

@@ -57,6 +57,7 @@ class Metrics:
         self.halted = Gauge("audit_halted", "1 when the journal has halted: page somebody", registry=self.registry)
         self.open_intents = Gauge("audit_open_intents", "Admitted queries without an end", registry=self.registry)
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._leg_children: dict[tuple[str, str], Counter] = {}
 
     def answered(self, door: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -67,6 +68,13 @@ class Metrics:
             self._children[key] = pair
         pair[0].inc()
         pair[1].observe(seconds)
+
+    def leg(self, dataset: str, state: str) -> None:
+        """Count one leg of a query."""
+        child = self._leg_children.get((dataset, state))
+        if child is None:
+            child = self._leg_children[dataset, state] = self.legs.labels(dataset, state)
+        child.inc()
 
     def watch(self, appender: Watched) -> None:
         """Read queue, head and halt from the appender when scraped."""

@@ -241,15 +241,19 @@ def _table(console: Console, summary: dict[str, Any]) -> None:
 
 def _stay(stage: Stage, console: Console) -> None:
     parties = stage.parties
-    table = Table("入口 face", "地址 address", "用途 what for")
     signatory = parties["signatory"]
-    table.add_row("首页 landing", stage.issuer, "各入口一览")
-    table.add_row("手机 phone", f"{stage.issuer}/phone/", f"企业：{signatory['mobile']} / {signatory['passcode']}")
-    table.add_row("银行接口 bank API", f"{stage.issuer}/openapi.json", "OpenAPI 3.1；参数见 parties.json")
-    table.add_row("存证日志 log", f"{parties['log']['prefix']}/checkpoint", "C2SP tlog-tiles")
-    table.add_row("指标 metrics", parties["metrics"], "Prometheus；/livez /readyz")
-    table.add_row("各方资料 parties", str(stage.folder / "parties.json"), "任何客户端都可加入")
-    console.print(table)
+    doors = [
+        ("首页 landing", stage.issuer, "各入口一览"),
+        ("手机 phone", f"{stage.issuer}/phone/", f"手机号 {signatory['mobile']}，登录口令 {signatory['passcode']}"),
+        ("银行接口 bank API", f"{stage.issuer}/openapi.json", "OpenAPI 3.1；密钥见 parties.json"),
+        ("存证日志 log", f"{parties['log']['prefix']}/checkpoint", "C2SP tlog-tiles"),
+        ("指标 metrics", parties["metrics"], "Prometheus；/livez /readyz"),
+        ("各方资料 parties", str(stage.folder / "parties.json"), "任何客户端都可加入"),
+    ]
+    console.rule("入口 addresses", align="left")
+    for name, address, what in doors:
+        # Not a table: an address that a narrow terminal cuts is no address.
+        console.print(f"{name}\n    {address}\n    {what}", markup=False)
     console.print("按 Ctrl-C 结束 / press Ctrl-C to end", markup=False)
     try:
         while stage.alive():

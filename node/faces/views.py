@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, urlencode
 
-from node.faces.texts import Lang, Words
+from node.faces.texts import Lang, Words, texts
 
 CHINA = timezone(timedelta(hours=8))
 """Pages show the time of China, which has one zone and no summer time."""
@@ -51,6 +51,9 @@ class _Line(Protocol):
     @property
     def bank(self) -> str: ...
 
+    @property
+    def act(self) -> str: ...
+
 
 LOOKS: Mapping[str, tuple[str, str]] = {
     "REQ": ("info", "eye"),
@@ -64,8 +67,10 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     "TOKEN": ("info", "chain"),
     "STOP": ("warn", "stop"),
     "PASSKEY": ("info", "finger"),
+    "BANK": ("info", "person"),
 }
-"""Tone and icon of each kind of entry an enterprise can meet. The word stands in the texts: colour is never alone."""
+"""Tone and icon of each kind of entry an enterprise can meet; the word stands in the texts, colour is never alone.
+An entry of a kind that a later version writes looks like one of the node's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,10 @@ class Look:
 
 def look(line: _Line, words: Words) -> Look:
     """The look of an entry."""
-    tone, glyph = LOOKS[line.kind]
-    headline = words.t(f"entry.{line.kind}", bank=brand(line.bank) or words.t("nobody"))
-    return Look(tone, glyph, headline, words.t(f"result.{line.kind}"))
+    kind = line.kind if line.kind in LOOKS else "BANK"
+    key = f"entry.{kind}.{line.act}"
+    headline = words.t(key if key in texts() else f"entry.{kind}", bank=brand(line.bank) or words.t("nobody"))
+    return Look(*LOOKS[kind], headline, words.t(f"result.{kind}"))
 
 
 _FORMS = re.compile(r"(股份)?有限(责任)?公司$")

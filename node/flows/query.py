@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -106,9 +106,10 @@ class Query:
 
     admission: Admission
     sources: Source
-    department_of: Any
+    department_of: Callable[[str], str]
     keys: SubjectKeys
     deadline_s: float
+    count_leg: Callable[[str, str], None]
 
     async def run(self, presented: Presented, body: bytes, wait_s: float) -> bytes:
         """One query, from headers to the bytes that leave."""
@@ -148,9 +149,11 @@ class Query:
         for item, result in zip(items, results, strict=True):
             if isinstance(result, SourceFailure):
                 legs.append(envelope.failed(item.dataset, self.department_of(item.dataset), result))
+                self.count_leg(item.dataset, result.state)
             else:
                 legs.append(envelope.ready(result, moment))
                 fetched[item.dataset] = result
+                self.count_leg(item.dataset, result.state)
         return legs, fetched
 
     async def _leg(self, permit: Permit, item: ScopeItem, deadline: float) -> Fetched | SourceFailure:

@@ -61,6 +61,7 @@ class Appender:
         await self._ledger.open()
         head = await self._standing.lock(to_ms(self._clock()))
         await self._standing.level_with(head)
+        await self._standing.check_edge(head)
         if head.size == 0:
             await self._run(head, [])
         else:

@@ -97,7 +97,7 @@ def _judge_grant(guard: GrantLive, row: GrantRow | None, now_ms: int) -> str:
 
 
 def advance(act: Act, found: Found, writes: Writes) -> None:
-    """Take an admitted act's guards and effects into the state and the writes (rows to insert are done by the caller)."""
+    """Take an admitted act's guards and effects into the state and the writes; the caller inserts rows."""
     for guard in act.guards:
         if type(guard) is KeyNew:
             found.keys.add((guard.client_id, guard.key))

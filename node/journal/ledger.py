@@ -163,6 +163,9 @@ class Ledger(Protocol):
     async def leaf_hashes(self, log_year: int, start: int, end: int) -> list[bytes]:
         """Leaf hashes of entries start <= idx < end, in order."""
 
+    async def leaves(self, log_year: int, start: int, end: int) -> list[tuple[bytes, bytes]]:
+        """Leaf hash and leaf of entries start <= idx < end, in order."""
+
     async def tile(self, log_year: int, level: int, n: int) -> bytes | None:
         """A full tile."""
 

@@ -236,6 +236,15 @@ class PostgresLedger:
             raise LedgerFault(error, lost=True) from error
         return [row[0] for row in rows]
 
+    async def leaves(self, log_year: int, start: int, end: int) -> list[tuple[bytes, bytes]]:
+        """In order of idx."""
+        sql = "SELECT leaf_hash, leaf FROM journal_entry WHERE log_year = $1 AND idx >= $2 AND idx < $3 ORDER BY idx"
+        try:
+            rows = await self._live().fetch(sql, log_year, start, end)
+        except _FAULTS as error:
+            raise LedgerFault(error, lost=True) from error
+        return [(row[0], row[1]) for row in rows]
+
     async def tile(self, log_year: int, level: int, n: int) -> bytes | None:
         """A full tile by its place."""
         sql = "SELECT data FROM journal_tile WHERE log_year = $1 AND level = $2 AND n = $3"

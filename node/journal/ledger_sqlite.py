@@ -177,6 +177,11 @@ class SqliteLedger:
         sql = "SELECT leaf_hash FROM journal_entry WHERE log_year = ? AND idx >= ? AND idx < ? ORDER BY idx"
         return [row[0] for row in await self._all(sql, log_year, start, end)]
 
+    async def leaves(self, log_year: int, start: int, end: int) -> list[tuple[bytes, bytes]]:
+        """In order of idx."""
+        sql = "SELECT leaf_hash, leaf FROM journal_entry WHERE log_year = ? AND idx >= ? AND idx < ? ORDER BY idx"
+        return [(row[0], row[1]) for row in await self._all(sql, log_year, start, end)]
+
     async def tile(self, log_year: int, level: int, n: int) -> bytes | None:
         """A full tile by its place."""
         rows = await self._all(

@@ -13,6 +13,7 @@ from node.journal import frontier as tree
 from node.journal.act import JournalUnavailable
 from node.journal.frontier import Frontier
 from node.journal.ledger import HeadRow, Ledger
+from node.journal.merkle import leaf_hash
 from node.journal.note import Signer, b64encode
 
 CHINA = timezone(timedelta(hours=8))
@@ -79,6 +80,13 @@ class Standing:
             self.signer = self._names.signer(head.origin)
         self.frontier, self._year = mine, head.log_year
         return mine, self.signer
+
+    async def check_edge(self, head: HeadRow) -> None:
+        """Hash the entries at the right edge anew (audit.md §3.8). Raises Halted when a stored hash is not its leaf's."""
+        width = head.size % tree.TILE_WIDTH or min(head.size, tree.TILE_WIDTH)
+        for stored, leaf in await self._ledger.leaves(head.log_year, head.size - width, head.size):
+            if leaf_hash(leaf) != stored:
+                raise Halted("an entry at the right edge is not what was hashed")
 
     async def _rebuild(self, head: HeadRow) -> Frontier:
         """From full tiles and the last leaves, read ahead because the pure code reads synchronously."""

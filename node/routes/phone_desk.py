@@ -110,7 +110,7 @@ class Desk:
             lang=lang,
             size=size,
             path=request.url.path,
-            query=request.url.query,
+            query=request.url.query if status < 400 else "",  # an error page echoes nothing
             csrf=csrf_token(visitor) if acting is None else acting.session.csrf,
             signed_in=acting is not None,
         )

@@ -39,6 +39,7 @@ class Proven:
     checks: tuple[tuple[str, bool], ...]
     proof: Mapping[str, Any]
     details: str
+    erased: bool
     leaf: str
     leaf_hash: str
     checkpoint: str
@@ -81,12 +82,14 @@ def proven(entry: Entry, shown: Line, receipt: Receipt, details: Mapping[str, An
     """The page's content, everything computed again from the stored leaf."""
     root = root_of(receipt.checkpoint)
     opened = canonical(dict(details))
+    # no details at all may mean that there never were any, which the commitment tells, or that their key is gone
+    erased = not details and not opens(entry, receipt, opened)
     return Proven(
         entry=shown,
         size=receipt.size,
         root=root.hex(),
         steps=steps(receipt),
-        checks=checks(entry, receipt, root, details),
+        checks=checks(entry, receipt, root, None if erased else opened),
         proof={
             "leaf": _b64(receipt.leaf),
             "index": receipt.index,
@@ -94,16 +97,26 @@ def proven(entry: Entry, shown: Line, receipt: Receipt, details: Mapping[str, An
             "path": [_b64(each) for each in receipt.path],
             "root": _b64(root),
             "salt": _b64(entry.salt),
-            "details": _b64(opened) if details else "",
+            "details": "" if erased else _b64(opened),
         },
         details=json.dumps(dict(details), ensure_ascii=False, indent=2, sort_keys=True) if details else "",
+        erased=erased,
         leaf=json.dumps(json.loads(receipt.leaf), ensure_ascii=False, indent=2),
         leaf_hash=entry.leaf_hash.hex(),
         checkpoint=receipt.checkpoint,
     )
 
 
-def checks(entry: Entry, receipt: Receipt, root: bytes, details: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
+def opens(entry: Entry, receipt: Receipt, opened: bytes) -> bool:
+    """Whether salt and details open the commitment in the leaf."""
+    try:
+        check_opening(json.loads(receipt.leaf)["d"], entry.salt, opened)
+    except LeafRefused:
+        return False
+    return True
+
+
+def checks(entry: Entry, receipt: Receipt, root: bytes, opened: bytes | None) -> tuple[tuple[str, bool], ...]:
     """What holds: the leaf gives its hash, the path leads to the root, the details open the commitment."""
     found = [("leaf", leaf_hash(receipt.leaf) == entry.leaf_hash)]
     try:
@@ -111,12 +124,8 @@ def checks(entry: Entry, receipt: Receipt, root: bytes, details: Mapping[str, An
         found.append(("path", True))
     except ProofRefused:
         found.append(("path", False))
-    if details:
-        try:
-            check_opening(json.loads(receipt.leaf)["d"], entry.salt, canonical(dict(details)))
-            found.append(("opening", True))
-        except LeafRefused:
-            found.append(("opening", False))
+    if opened is not None:
+        found.append(("opening", opens(entry, receipt, opened)))
     return tuple(found)
 
 

@@ -30,7 +30,7 @@ RELEASED = ("REL", "ASSESS")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry in words' reach: `bank` "" for the node's own acts, `why` the reason code of a refusal or an end."""
+    """One entry in words' reach. `bank` is "" for the node's own acts, `why` tells why it was refused or ended."""
 
     year: int
     index: int
@@ -42,6 +42,7 @@ class Line:
     datasets: tuple[str, ...]
     why: str
     grant_id: str
+    act: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ def line(entry: Entry, leaf: dict[str, Any], banks: dict[str, str], purposes: di
         datasets=tuple(item.partition(":")[0] for item in leaf.get("items", ())),
         why=str(leaf.get("why", "")),
         grant_id=entry.grant_id,
+        act=str(leaf.get("act", "")),
     )
 
 
