@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -196,6 +197,9 @@ def run(folder: Path, port: int, *, once: bool, as_json: bool) -> dict[str, Any]
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     stage = Stage(folder, port)
     started = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Ended from outside, the demo still ends the processes it started.
+        signal.signal(number, _interrupt)
     try:
         console.print("启动：四个演示部门、私有 Valkey、节点（SQLite）…", markup=False)
         stage.start()
@@ -206,9 +210,16 @@ def run(folder: Path, port: int, *, once: bool, as_json: bool) -> dict[str, Any]
             print(json.dumps(summary, ensure_ascii=False), flush=True)
         if not once:
             _stay(stage, console)
+    except KeyboardInterrupt:
+        console.print("结束 / ended", markup=False)
+        raise SystemExit(130) from None
     finally:
         stage.stop()
     return summary
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _play(journey: Journey, console: Console) -> dict[str, Any]:
@@ -258,5 +269,7 @@ def _stay(stage: Stage, console: Console) -> None:
     try:
         while stage.alive():
             time.sleep(0.5)
-    except KeyboardInterrupt:
-        console.print("结束", markup=False)
+    except KeyboardInterrupt:  # the way this is meant to end
+        console.print("结束 / ended", markup=False)
+    else:
+        console.print(f"一个进程已结束，见 {stage.folder / 'logs'}", markup=False)

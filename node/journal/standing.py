@@ -66,9 +66,7 @@ class Standing:
         return head
 
     async def level_with(self, head: HeadRow) -> tuple[Frontier, Signer]:
-        """Make our frontier the head's: unchanged, grown by another process, or rebuilt. Raises Halted on another
-        root.
-        """
+        """Our frontier, made the head's: unchanged, grown by another process, or rebuilt. Halted on another root."""
         mine = self.frontier
         if mine is None or self._year != head.log_year or mine.size > head.size:
             mine = await self._rebuild(head)
