@@ -22,7 +22,7 @@ from node.metrics import Metrics
 EVERY_S = 30
 OPEN_AFTER_MS = 600_000
 """A query may take a minute; ten minutes after its REQ nobody is going to release anything (audit.md §3.1)."""
-LOOK_BACK_MS = 7 * 86_400_000
+LOOK_BACK_MS = 2 * 86_400_000
 
 log = logging.getLogger("xyd.housekeeping")
 

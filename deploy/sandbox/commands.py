@@ -58,7 +58,7 @@ def decide(
     played = asyncio.run(
         play(
             parties["issuer"],
-            parties["signatory"],
+            parties["player"],
             request_uri,
             client_id or parties["bank"]["client_id"],
             deny=deny,

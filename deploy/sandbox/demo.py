@@ -91,7 +91,7 @@ class Journey:
         self.played = asyncio.run(
             play(
                 self.stage.issuer,
-                self.stage.parties["signatory"],
+                self.stage.parties["player"],
                 self.request_uri,
                 self.bank.client_id,
                 deny=False,
@@ -151,7 +151,7 @@ class Journey:
 
     def revoke(self) -> str:
         """The enterprise takes it back on the phone; the same query is refused."""
-        signatory = self.stage.parties["signatory"]
+        signatory = self.stage.parties["player"]
         asyncio.run(withdraw(self.stage.issuer, signatory, self.uscc, self.grant_id))
         answer = self.bank.post("/v1/queries", self.token, self._body())
         refused = answer.status_code in (401, 403)

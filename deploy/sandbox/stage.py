@@ -21,6 +21,7 @@ from typing import IO, Any
 import httpx
 
 from consent.catalogue import load as load_catalogue
+from consent.enterprise import CreditCode
 from consent.oauth.bank import Enrolment
 from deploy.sandbox import firms
 from deploy.sandbox.bank_client import BankParty, new_bank
@@ -35,7 +36,10 @@ from node.settings import Settings, load
 OWN_FILES = ("node.db", "node.db-wal", "node.db-shm", "node.toml", "parties.json", "authenticator.json", "bundle.zip")
 OWN_FOLDERS = ("keys", "valkey", "logs")
 START_S = 60
-MOBILE = "13800000001"
+SIGNATORIES = {"signatory": ("13800000001", "陈*明"), "player": ("13800000002", "林*华")}
+"""Two people who may sign for every scenario firm: one for whoever comes with a browser and a device of their own, one
+whose device is the software authenticator of `xyd sandbox decide`. A signatory has one device.
+"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -177,17 +181,20 @@ class Stage:
             "bank": self.banks[0].public_card(),
             "second_bank": self.banks[1].public_card(),
             "enterprise": {"uscc": scenarios[0]["uscc"], "name": scenarios[0]["name"]},
-            "signatory": {
-                "login_url": f"{self.issuer}/phone/login",
-                "mobile": MOBILE,
-                "passcode": f"{secrets.randbelow(10**6):06d}",
-                "may_sign_for": [each["uscc"] for each in scenarios],
-            },
+            **{role: self._login(mobile, scenarios) for role, (mobile, _) in SIGNATORIES.items()},
             "regulator": {"token": settings.regulator_token.get_secret_value()},
             "scenarios": scenarios,
             "example": example_ask(scenarios[0]["uscc"]),
         }
         self._save_parties()
+
+    def _login(self, mobile: str, scenarios: list[dict[str, str]]) -> dict[str, Any]:
+        return {
+            "login_url": f"{self.issuer}/phone/login",
+            "mobile": mobile,
+            "passcode": f"{secrets.randbelow(10**6):06d}",
+            "may_sign_for": [each["uscc"] for each in scenarios],
+        }
 
     def _save_parties(self) -> None:
         text = json.dumps(self.parties, ensure_ascii=False, indent=2)
@@ -196,12 +203,13 @@ class Stage:
     async def _enrol(self, enrol: Enrol) -> None:
         for party in self.banks:
             await enrol.bank(Enrolment(**party.enrolment()))
-        signatory = self.parties["signatory"]
-        signatory["id"] = await enrol.signatory(MOBILE, "陈*明", signatory["passcode"])
         for each in self.parties["scenarios"]:
-            code = firms.CreditCode.parse(each["uscc"])
-            await enrol.enterprise(code, each["name"])
-            await enrol.mandate(signatory["id"], code, "legal_rep", 3650)
+            await enrol.enterprise(CreditCode.parse(each["uscc"]), each["name"])
+        for role, (mobile, masked) in SIGNATORIES.items():
+            person = self.parties[role]
+            person["id"] = await enrol.signatory(mobile, masked, person["passcode"])
+            for uscc in person["may_sign_for"]:
+                await enrol.mandate(person["id"], CreditCode.parse(uscc), "legal_rep", 3650)
 
 
 def example_ask(uscc: str) -> dict[str, Any]:

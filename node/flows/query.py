@@ -12,7 +12,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import msgspec
 
@@ -20,7 +19,6 @@ from adapters.errors import SourceFailure
 from adapters.excess import excess
 from adapters.minimise import Fetched
 from adapters.source import Source
-from consent.catalogue import Form
 from consent.enterprise import CreditCode
 from consent.errors import Invalid, Refusal
 from consent.evidence import Evidence, Kind
@@ -89,15 +87,20 @@ def asked_scope(parts: Sequence[_ItemPart], granted: Scope) -> Scope:
     """
     items = []
     for part in parts:
-        grant = granted.by_dataset.get(part.dataset)
         if part.form != "read" or (part.fields is not None and not 1 <= len(part.fields) <= MAX_FIELDS):
             raise Invalid("an item names read fields, or none for all", extra={"member": "items"})
-        period = Period.parse(part.period.first, part.period.last) if part.period else grant.period if grant else None
-        fields = tuple(sorted(set(part.fields))) if part.fields else grant.fields if grant else ("uscc",)
-        if period is None:
-            raise Invalid("a period is needed", extra={"member": "items.period"})
-        items.append(ScopeItem(part.dataset, cast("Form", part.form), fields, period))
+        grant = granted.by_dataset.get(part.dataset)
+        fields = tuple(sorted(set(part.fields or ()))) or (grant.fields if grant else ("uscc",))
+        items.append(ScopeItem(part.dataset, "read", fields, _asked_period(part, granted)))
     return Scope.of(items)
+
+
+def _asked_period(part: _ItemPart, granted: Scope) -> Period:
+    if part.period is not None:
+        return Period.parse(part.period.first, part.period.last)
+    for item in sorted(granted, key=lambda each: each.dataset != part.dataset):
+        return item.period
+    raise Invalid("a period is needed", extra={"member": "items.period"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from sqlalchemy.orm import aliased
 from sqlmodel import col, func, select
 
 from consent.sealing import SealBroken
@@ -209,9 +210,10 @@ class Proofs:
 
     async def open_intents(self, before_ms: int, after_ms: int) -> list[Entry]:
         """REQ entries in a span of time that nothing ever closed."""
-        closing = select(Entry.req).where(col(Entry.kind).in_(["REL", "ASSESS", "DENY", "ABORT"]), Entry.ts >= after_ms)
+        end = aliased(Entry)
+        closing = select(end.idx).where(end.req == Entry.req, col(end.kind).in_(["REL", "ASSESS", "DENY", "ABORT"]))
         statement = select(Entry).where(
-            Entry.kind == "REQ", Entry.ts < before_ms, Entry.ts >= after_ms, col(Entry.req).not_in(closing)
+            Entry.kind == "REQ", Entry.ts < before_ms, Entry.ts >= after_ms, ~closing.exists()
         )
         return list(await self._reader.all(statement.order_by(col(Entry.idx)).limit(1000)))
 

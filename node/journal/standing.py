@@ -80,7 +80,7 @@ class Standing:
         return mine, self.signer
 
     async def check_edge(self, head: HeadRow) -> None:
-        """Hash the entries at the right edge anew (audit.md §3.8). Raises Halted when a stored hash is not its leaf's."""
+        """Hash the entries at the right edge anew (audit.md §3.8). Halted when a stored hash is not its leaf's."""
         width = head.size % tree.TILE_WIDTH or min(head.size, tree.TILE_WIDTH)
         for stored, leaf in await self._ledger.leaves(head.log_year, head.size - width, head.size):
             if leaf_hash(leaf) != stored:

@@ -30,6 +30,7 @@ class Entry(SQLModel, table=True):
         Index("ix_journal_entry_sub_seq", "sub", "seq"),
         Index("ix_journal_entry_grant_id", "grant_id"),
         Index("ix_journal_entry_req", "req"),
+        Index("ix_journal_entry_ts", "ts", postgresql_using="brin"),
     )
 
     log_year: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})

@@ -5,9 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from node.flows.phone.errors import NotYours
 from node.flows.phone.people import Acting
-from node.flows.phone.returning import origin_of
 from node.flows.phone.review import ChoiceRefused
 from node.routes.phone_desk import Desk, file_answer
 
@@ -103,9 +101,5 @@ async def review_page(
 ) -> Response:
     """The review; its refusing button leads to the bank, so the page's policy names the bank's origin."""
     view = await desk.flows.signing.review(rid, acting, refused)
-    ask, _ = await desk.flows.asks.find(rid, acting)
-    if ask.rid != view.rid:
-        raise NotYours("rid")
     status = 200 if refused is None else 400
-    origin = origin_of(ask.pushed)
-    return desk.render(request, "review.html", status, acting=acting, origin=origin, view=view)
+    return desk.render(request, "review.html", status, acting=acting, origin=view.origin, view=view)

@@ -22,7 +22,7 @@ from consent.errors import Conflict, Invalid, OverBound, Refusal
 from node.faces.render import Faces
 from node.faces.texts import Lang
 from node.faces.views import SIZES, Page, Size
-from node.flows.phone.errors import Forged, PhoneFailure, SignInNeeded
+from node.flows.phone.errors import OUTAGES, Forged, PhoneFailure, SignInNeeded
 from node.flows.phone.flows import PhoneFlows
 from node.flows.phone.people import Acting
 from node.flows.phone.sessions import check_csrf, csrf_token, new_number, new_visitor
@@ -64,9 +64,12 @@ class Desk:
         """Who is signed in, with a live mandate. Raises SignInNeeded."""
         return await self.flows.people.act(await self.flows.sessions.find(request.cookies.get(SESSION, "")))
 
-    async def form(self, request: Request) -> Form:
-        """The members of a form of our own page. Raises Forged for any other."""
-        secret = request.cookies.get(SESSION, "") or request.cookies.get(VISITOR, "")
+    async def form(self, request: Request, cookie: str = SESSION) -> Form:
+        """The members of a form of our own page. Raises Forged for any other.
+
+        The sign-in form hangs on the visitor's cookie, because a session's may be left over from an ended session.
+        """
+        secret = request.cookies.get(cookie, "")
         self.check_origin(request)
         body = await read_body(request)
         try:
@@ -164,6 +167,8 @@ class Desk:
             return await inner(request)
         except (PhoneFailure, Refusal, JournalUnavailable, HTTPException) as error:
             return self.answer(request, error)
+        except OUTAGES as error:
+            return self.problem(request, "store_down", cause=type(error).__name__)
 
     def answer(self, request: Request, error: Exception) -> Response:
         """The page, or for a script the JSON, of a named failure."""

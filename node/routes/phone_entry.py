@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from node.flows.phone.errors import ShelfDown, SignInNeeded
 from node.flows.phone.people import SignInRefused
-from node.routes.phone_desk import SESSION, Desk, Form, local_path, set_cookie
+from node.routes.phone_desk import SESSION, VISITOR, Desk, Form, local_path, set_cookie
 
 _ASK = "/phone/requests/"
 
@@ -30,7 +30,7 @@ def add(routes: APIRouter, desk: Desk) -> None:
 
     @routes.post("/phone/login")
     async def login(request: Request) -> Response:
-        form = await desk.form(request)
+        form = await desk.form(request, VISITOR)
         address = request.client.host if request.client else ""
         try:
             session = await desk.flows.people.sign_in(one(form, "mobile"), one(form, "passcode")[:64], address)

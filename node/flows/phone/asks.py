@@ -10,6 +10,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from consent.oauth import decide
 from consent.oauth.bank import BankView
@@ -143,6 +144,12 @@ class Asks:
         await self.shelf.put(_claim(ask.rid), what, WAIT_S)
         await self.shelf.drop(ask.visit.key, _ask(ask.rid), f"phone:draft:{ask.rid}")
         await self.shelf.remove(_waiting(ask.pushed.asked.enterprise), ask.rid)
+
+
+def origin_of(pushed: Pushed) -> str:
+    """Scheme and host of the bank's redirect URI: what a page with a form must allow (CSP form-action)."""
+    parts = urlsplit(pushed.redirect_uri)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _ask(rid: str) -> str:

@@ -13,6 +13,13 @@ PhoneFailure
 
 from __future__ import annotations
 
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+OUTAGES: Final = (SQLAlchemyError,)
+"""What a database that does not answer raises: the page says so, and that nothing was changed."""
+
 
 class PhoneFailure(Exception):
     """`code` names the words on the page (`problem.<code>`); `cause` is for the operator's log only."""

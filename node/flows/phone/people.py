@@ -21,7 +21,7 @@ from node.flows.phone.shelf import Shelf
 WINDOW_S = 300
 MOBILE_TRIES = 5
 ADDRESS_TRIES = 60
-"""Sign-ins per address and window: several people may share one address, a guesser needs far more."""
+"""Failed sign-ins per address and window: many people may share one address, a guesser needs far more tries."""
 NOBODY = "00" * 16 + "$" + "00" * 32
 """Compared when the mobile number is unknown, so that an answer takes as long as for a known one."""
 
@@ -61,11 +61,12 @@ class People:
     clock: Clock
 
     async def sign_in(self, mobile: str, passcode: str, address: str) -> Session:
-        """A new session. Raises SignInRefused, ShelfDown. At most 5 tries a number and 60 an address in 5 minutes."""
+        """A new session. Raises SignInRefused (5 failures a number, 60 an address in 5 minutes), ShelfDown."""
         mobile = "".join(mobile.split()).removeprefix("+86")
         tries = "phone:tries:" + hashlib.sha256(mobile.encode()).hexdigest()
+        at = f"phone:tries:at:{address}"
         by_number = await self.shelf.count(tries, WINDOW_S)
-        by_address = await self.shelf.count(f"phone:tries:at:{address}", WINDOW_S)
+        by_address = await self.shelf.count(at, WINDOW_S)
         if by_number > MOBILE_TRIES or by_address > ADDRESS_TRIES:
             raise SignInRefused("many")
         person = await self.reader.first(select(Signatory).where(Signatory.mobile == mobile))
@@ -76,6 +77,7 @@ class People:
         if not mandates:
             raise SignInRefused("none")
         await self.shelf.drop(tries)
+        await self.shelf.uncount(at)
         return await self.sessions.open(person.id, mandates[0].enterprise)
 
     async def act(self, session: Session) -> Acting:

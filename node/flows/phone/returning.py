@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from consent.evidence import Evidence, Kind
 from consent.oauth import decide
@@ -19,7 +18,7 @@ from consent.oauth.issuer import Rules
 from consent.oauth.pushed import Pushed, Visit
 from node.clock import Clock, to_ms
 from node.flows.loading import Loader
-from node.flows.phone.asks import Asks
+from node.flows.phone.asks import Asks, origin_of
 from node.flows.phone.errors import NotYours, RequestUnknown, ShelfDown
 from node.flows.phone.people import Acting
 from node.flows.phone.shelf import Shelf
@@ -104,9 +103,3 @@ class Returning:
         with suppress(ShelfDown):
             await self.asks.consume(ask, "refused")
         return location
-
-
-def origin_of(pushed: Pushed) -> str:
-    """Scheme and host of the bank's redirect URI: what a page with a form must allow (CSP form-action)."""
-    parts = urlsplit(pushed.redirect_uri)
-    return f"{parts.scheme}://{parts.netloc}"

@@ -18,7 +18,7 @@ from consent.oauth.details import AskedConsent
 from consent.oauth.issuer import Rules
 from consent.scope import Scope, ScopeItem
 from node.clock import from_ms, to_ms
-from node.flows.phone.asks import Ask
+from node.flows.phone.asks import Ask, origin_of
 from node.flows.phone.people import Acting
 
 LADDER = (1, 3, 7, 15, 30, 60, 90, 180)
@@ -56,7 +56,7 @@ class PeriodShown:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The review page."""
+    """The review page. `origin` is the bank's, where refusing leads."""
 
     rid: str
     asked: AskedConsent
@@ -67,6 +67,7 @@ class Review:
     days: int
     until: datetime
     expires: datetime
+    origin: str
     ticked: frozenset[str] = frozenset()
     errors: tuple[str, ...] = ()
     clauses: tuple[str, ...] = CLAUSES
@@ -127,6 +128,7 @@ def review(ask: Ask, bank: BankView, rules: Rules, *, now: datetime, refused: Ch
         days=chosen.days if chosen.days in offered else offered[-1],
         until=chosen.end,
         expires=from_ms(ask.expires_ms),
+        origin=origin_of(ask.pushed),
         ticked=frozenset() if refused is None else refused.ticked,
         errors=() if refused is None else refused.errors,
     )

@@ -53,6 +53,10 @@ class Shelf:
             await _answer(self.valkey.expire(key, ttl_s))
         return number
 
+    async def uncount(self, key: str) -> None:
+        """Take one off: what was counted was no failure."""
+        await _answer(self.valkey.decr(key))
+
     async def add(self, key: str, member: str, ttl_s: int) -> None:
         """Add to a set that lives at least so long."""
         await _answer(self.valkey.sadd(key, member))

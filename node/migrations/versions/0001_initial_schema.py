@@ -160,6 +160,7 @@ def _log() -> None:
     op.create_index("ix_journal_entry_org_ts", "journal_entry", ["org", "ts"], unique=False)
     op.create_index("ix_journal_entry_req", "journal_entry", ["req"], unique=False)
     op.create_index("ix_journal_entry_sub_seq", "journal_entry", ["sub", "seq"], unique=False)
+    op.create_index("ix_journal_entry_ts", "journal_entry", ["ts"], unique=False, postgresql_using="brin")
     op.create_table(
         "journal_head",
         sa.Column("log_year", sa.Integer(), autoincrement=False, nullable=False),
