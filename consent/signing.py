@@ -11,16 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import BigInteger, Column, LargeBinary
 from sqlmodel import Field, SQLModel
 from webauthn import verify_authentication_response, verify_registration_response
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
+from webauthn.helpers import (
+    base64url_to_bytes,
+    bytes_to_base64url,
+    decode_credential_public_key,
+    decoded_public_key_to_cryptography,
+)
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.exceptions import WebAuthnException
 
 from consent.errors import Invalid
 
 ALGORITHMS = (COSEAlgorithmIdentifier.ECDSA_SHA_256, COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256)
+RSA_BITS = 2048
 MAX_RESPONSE = 16_384
 """Bytes of JSON a browser may send; real responses are 1-3 KB."""
 MAX_CREDENTIAL_ID = 400
@@ -90,6 +97,7 @@ def register(
             require_user_verification=True,
             supported_pub_key_algs=list(ALGORITHMS),
         )
+        _check_key(verified.credential_public_key)
     except _BROKEN as error:
         raise Invalid("the device could not be registered", code="signature.invalid", cause=str(error)) from None
     credential_id = bytes_to_base64url(verified.credential_id)
@@ -104,6 +112,18 @@ def register(
         backed_up=verified.credential_backed_up,
         created_ms=now_ms,
     )
+
+
+def _check_key(cose: bytes) -> None:
+    """The key can sign at all: "none" attestation lets pass whatever names an algorithm. Raises ValueError."""
+    decoded = decode_credential_public_key(cose)
+    key = decoded_public_key_to_cryptography(decoded)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        fits = isinstance(key.curve, ec.SECP256R1) and decoded.alg == ALGORITHMS[0]
+    else:
+        fits = isinstance(key, rsa.RSAPublicKey) and key.key_size >= RSA_BITS and decoded.alg == ALGORITHMS[1]
+    if not fits:
+        raise ValueError("the key does not fit its algorithm")
 
 
 def verify(response: dict[str, Any], passkey: Passkey, *, challenge: bytes, party: RelyingParty) -> Assertion:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
+from consent.errors import Refusal
 from deploy.sandbox import forgery
-from deploy.sandbox.decide import Played, play, withdraw
+from deploy.sandbox.decide import PhoneError, Played, play, withdraw
 from deploy.sandbox.stage import Stage, example_ask
 from node.cli_log import bundle_of
 from node.clock import to_ms, utc_now
@@ -228,7 +230,7 @@ def _play(journey: Journey, console: Console) -> dict[str, Any]:
         began = time.monotonic()
         try:
             text, ok = step(), True
-        except Exception as error:  # noqa: BLE001 - a demonstration shows what went wrong and stops
+        except (httpx.HTTPError, PhoneError, Refusal, RuntimeError, OSError, LookupError, ValueError) as error:
             text, ok = f"{type(error).__name__}: {error}", False
         elapsed = round((time.monotonic() - began) * 1000)
         journey.summary["steps"].append({"name": name.split(" ")[0], "ok": ok, "ms": elapsed})
