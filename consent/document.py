@@ -69,7 +69,10 @@ class Agreement:
 def build(
     agreement: Agreement, signer: Signer, recipient: Recipient, *, node: str, catalogue: Catalogue
 ) -> dict[str, Any]:
-    """The document as a JSON value (china.md §4.4 item by item). Canonical bytes by `consent.canonical`."""
+    """The document as a JSON value (the contents of an 授权书). Canonical bytes by `consent.canonical`.
+
+    Who signed at which assurance, by which device and when stands in the evidence of the signature, not here.
+    """
     template = agreement.template
     return {
         "type": TYPE,

@@ -64,7 +64,7 @@ class NotGranted(Refusal):
 
 
 class GrantEnded(Refusal):
-    """The grant existed for this bank and is over: `consent.revoked|expired|consumed|paused|not_yet`."""
+    """The grant existed for this bank and is over: `consent.revoked|expired|consumed|not_yet|changed`."""
 
     code = "consent.revoked"
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
 from consent.errors import Invalid
 
+CHINA = timezone(timedelta(hours=8))
+"""Departments count months at China's midnight, wherever the node's clock thinks it is."""
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 
@@ -46,6 +49,12 @@ def _parse(text: str) -> Month:
     if match is None or not 1 <= int(match[2]) <= 12 or not 1900 <= int(match[1]) <= 2199:
         raise Invalid("a month must be written YYYY-MM")
     return Month(int(match[1]) * 12 + int(match[2]) - 1)
+
+
+def month_of(now: datetime) -> Month:
+    """The month an aware instant falls into, in China."""
+    local = now.astimezone(CHINA)
+    return Month(local.year * 12 + local.month - 1)
 
 
 @dataclass(frozen=True, slots=True)

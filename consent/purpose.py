@@ -18,7 +18,7 @@ import yaml
 from consent.canonical import digest
 from consent.catalogue import Catalogue, Form
 from consent.errors import Invalid, OverBound
-from consent.period import Month
+from consent.period import month_of
 from consent.scope import Scope, ScopeItem
 
 CODES = ("LOAN_APPLICATION", "POST_LOAN", "ONE_OFF_CHECK", "GUARANTEE_REVIEW")
@@ -74,7 +74,7 @@ class Template:
         beyond = sorted(set(item.fields) - set(bound.fields))
         if beyond:
             raise OverBound("the purpose does not cover this field", extra={"limit": f"{item.dataset}.{beyond[0]}"})
-        this_month = Month(now.year * 12 + now.month - 1)
+        this_month = month_of(now)
         _bound(f"{item.dataset}.lookback_months", this_month.ordinal - item.period.first.ordinal, bound.lookback_months)
         if item.period.last > this_month:
             raise OverBound("months in the future cannot be asked for", extra={"limit": f"{item.dataset}.period"})

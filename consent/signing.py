@@ -163,8 +163,3 @@ def _evidence(response: dict[str, Any], passkey: Passkey) -> str:
 
 def _respelled(text: str) -> str:
     return bytes_to_base64url(base64url_to_bytes(text))
-
-
-def credential_bytes(credential_id: str) -> bytes:
-    """The raw credential id of its base64url form."""
-    return base64url_to_bytes(credential_id)

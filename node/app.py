@@ -146,12 +146,11 @@ class Node:
             keep_ms=settings.answers_kept_s * 1000,
         )
         department_of = self.departments.department_of
-        deadline_s = settings.query_deadline_ms / 1000
-        query = Query(admission, self.departments, department_of, self.keys, deadline_s, self.metrics.leg)
+        query = Query(admission, self.departments, department_of, self.keys, self.metrics.leg)
         assess = Assess(query, shipped())
         repeat = Repeat(self.reader, self.appender, self.keys)
         flows = {"/v1/queries": repeat.around(query.run), "/v1/assessments": repeat.around(assess.run)}
-        return Gateway(flows, self.metrics)
+        return Gateway(flows, self.metrics, longest_s=settings.query_deadline_ms / 1000)
 
     def _application(self, gateway: Gateway) -> Front:
         settings = self.settings

@@ -5,7 +5,6 @@ One Alembic history for SQLite and PostgreSQL. A node refuses to serve on a data
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from alembic import command
@@ -15,17 +14,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 from sqlmodel import SQLModel
 
+from consent.grant import Grant
+from consent.oauth.bank import Bank
+from consent.oauth.token import AccessToken
+from consent.signatory import Enterprise, Mandate, Signatory
+from consent.signing import Passkey
 from node.database import make_engine
+from node.journal.tables import Checkpoint, Entry, Head, KeptAnswer, Subject, Tile
+from risk.filing import FiledAssessment
 
-TABLE_MODULES = (
-    "consent.grant",
-    "consent.signatory",
-    "consent.signing",
-    "consent.oauth.bank",
-    "consent.oauth.token",
-    "node.journal.tables",
-    "risk.filing",
+TABLES: tuple[type[SQLModel], ...] = (
+    *(Grant, Enterprise, Signatory, Mandate, Passkey, Bank, AccessToken),
+    *(Head, Entry, Tile, Checkpoint, Subject, KeptAnswer, FiledAssessment),
 )
+"""Every table of the node. Naming them here loads the modules that declare them."""
 
 
 class NotMigrated(Exception):
@@ -34,9 +36,7 @@ class NotMigrated(Exception):
 
 def metadata() -> MetaData:
     """The metadata with every table of the node in it."""
-    for name in TABLE_MODULES:
-        importlib.import_module(name)
-    return SQLModel.metadata
+    return TABLES[0].metadata
 
 
 def alembic_config() -> Config:

@@ -28,7 +28,7 @@ BANNED_NAMES = frozenset(
     (
         *("util", "utils", "helper", "helpers", "common", "core", "base", "misc"),
         *("manager", "managers", "service", "services", "handler", "handlers"),
-        *("model", "models", "schema", "schemas"),
+        *("model", "models", "schemas"),  # `schema` names the migrations' room (style.md §3.2)
     )
 )
 # A model is a risk model: the word is free where those live.
@@ -143,7 +143,7 @@ BROAD_EXCEPT = ("node/routes/front.py", "node/journal/appender.py")  # the ASGI 
 BROAD_EXCEPT_PER_FILE = 1
 
 # Signs that sentences need beside ASCII and Chinese. Look-alikes, odd blanks and invisible marks are not among them.
-SIGNS = frozenset("§…·→←↓↑⇒≤≥≠≈×÷±²³µΣ∑∈∩∪⊂⊆∅∞−–—─│├└┌┐┘┬┴┼√∞°‰")
+SIGNS = frozenset("§…·→←↓↑⇒≤≥≠≈×÷±²³µΣ∑∈∩∪⊂⊆∅∞−–—─│├└┌┐┘┬┴┼√∞°‰✓✗▌")
 CHINESE = re.compile(r"[\u2018\u2019\u201c\u201d\u3000-\u303f\u4e00-\u9fff\uff01-\uff60\uffe5]")
 
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError|for now|placeholder|stub)\b")

@@ -20,7 +20,7 @@ from consent.oauth.bank import BankView
 from consent.oauth.errors import InvalidDetails, details_error
 from consent.oauth.issuer import Rules
 from consent.oauth.rar import EnterpriseData, Months, Validity, Wanted, read
-from consent.period import Month, Period
+from consent.period import Month, Period, month_of
 from consent.purpose import DatasetBound, Template, template, templates
 from consent.scope import Scope, ScopeItem, decode
 
@@ -148,7 +148,7 @@ def fields_of(wanted: Wanted, item: Item, otherwise: tuple[str, ...]) -> tuple[s
 
 
 def _period(wanted: Months | None, bound: DatasetBound, now: datetime) -> Period:
-    this_month = Month(now.year * 12 + now.month - 1)
+    this_month = month_of(now)
     if wanted is None:
         return Period(this_month.shift(-bound.lookback_months), this_month.shift(-1))
     return Period(Month.parse(wanted.first), this_month.shift(-1) if wanted.last is None else Month.parse(wanted.last))

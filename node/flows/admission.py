@@ -165,7 +165,12 @@ class Admission:
         """
         named = grant.id if grant is not None and grant.enterprise == ask.enterprise else ""
         public = {"req": ask.query_id, "grant": named, "why": why}
-        private = {"interaction": presented.interaction_id, "request_sha256": presented.fingerprint}
+        private = {
+            "interaction": presented.interaction_id,
+            "request_sha256": presented.fingerprint,
+            "purpose": ask.purpose,
+            "datasets": [item.dataset for item in ask.scope or ()],
+        }
         await self.appender.append(Act((Evidence(Kind.DENY, ask.client_id, ask.enterprise, public, private),)))
 
 
@@ -178,7 +183,8 @@ skew.
 def denial(client_id: str, permit: Permit, why: str) -> Evidence:
     """A DENY for a permit that may no longer be used."""
     public = {"req": permit.id, "grant": permit.grant_id, "why": why}
-    return Evidence(Kind.DENY, client_id, permit.enterprise, public)
+    private = {"purpose": permit.purpose, "datasets": [item.dataset for item in permit.items]}
+    return Evidence(Kind.DENY, client_id, permit.enterprise, public, private)
 
 
 def refusal_of(reason: str) -> Refusal:

@@ -67,7 +67,7 @@ class Assess:
         return Scope(tuple(ScopeItem(i.dataset, "model", i.fields, i.period) for i in items)) if items else None
 
     async def _answer(self, permit: Permit, presented: Presented, wait_s: float) -> bytes:
-        legs, fetched = await self.query.ask_sources(permit, min(wait_s, self.query.deadline_s))
+        legs, fetched = await self.query.ask_sources(permit, wait_s)
         check_excess(permit, fetched)
         try:
             assessment = self._judge(permit, legs, fetched)

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -43,9 +44,13 @@ class _Months(msgspec.Struct, forbid_unknown_fields=True, rename={"first": "from
     last: str
 
 
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.]{1,80}$")]
+"""Datasets, fields and purposes are names; anything else is refused before it can be echoed or kept."""
+
+
 class _ItemPart(msgspec.Struct, forbid_unknown_fields=True):
-    dataset: str
-    fields: list[str] | None = None
+    dataset: Name
+    fields: list[Name] | None = None
     period: _Months | None = None
     form: str = "read"
 
@@ -54,7 +59,7 @@ class QueryBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a query. Without `items`, everything granted for reading is asked."""
 
     subject: _Subject
-    purpose: str
+    purpose: Name
     items: list[_ItemPart] | None = None
 
 
@@ -105,13 +110,12 @@ def _asked_period(part: _ItemPart, granted: Scope) -> Period:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """See the module. `deadline_s` is the most a caller may wait for the departments."""
+    """See the module."""
 
     admission: Admission
     sources: Source
     department_of: Callable[[str], str]
     keys: SubjectKeys
-    deadline_s: float
     count_leg: Callable[[str, str], None]
 
     async def run(self, presented: Presented, body: bytes, wait_s: float) -> bytes:
@@ -127,7 +131,7 @@ class Query:
             return await self._answer(permit, presented, wait_s)
 
     async def _answer(self, permit: Permit, presented: Presented, wait_s: float) -> bytes:
-        legs, fetched = await self.ask_sources(permit, min(wait_s, self.deadline_s))
+        legs, fetched = await self.ask_sources(permit, wait_s)
         check_excess(permit, fetched)
         data, digest = envelope.encode(
             Data(permit.grant_id, legs, permit.purpose, permit.id, envelope.status_of(legs), str(permit.enterprise))

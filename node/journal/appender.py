@@ -19,7 +19,7 @@ from consent.evidence import Evidence
 from node.clock import Clock, to_ms
 from node.journal.act import Act, GuardFailed, Insert, JournalUnavailable, Receipt
 from node.journal.batch import Composer, Planned, advance, empty_writes, judge, revoked_twice, wanted
-from node.journal.errors import Unproven
+from node.journal.errors import LeafRefused, Unproven
 from node.journal.ledger import Found, HeadMoved, HeadRow, Ledger, LedgerFault, Writes
 from node.journal.standing import Halted, LogNames, Standing
 from node.journal.subjects import SubjectKeys
@@ -27,8 +27,9 @@ from node.journal.subjects import SubjectKeys
 MAX_BATCH = 512
 """Acts in one transaction: bounds its latency and what one bad act can make its neighbours repeat."""
 RETRY_S = 0.2
-DOUBT_TRIES = 25
-DRAIN_S = 5
+DOUBT_S = 5.0
+"""How long the outcome of a commit is asked for before its acts are given up as in doubt."""
+DRAIN_S = 5.0
 
 log = logging.getLogger("xyd.journal")
 Observer = Callable[[int, float], None]
@@ -50,16 +51,30 @@ class Appender:
         self._standing = Standing(ledger, names)
         self._composer = Composer(keys)
         self._queue: list[Waiting] = []
+        self._suspects: list[Waiting] = []
+        self._flight: list[Waiting] = []
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._ended = False
         self.halted = ""
         self.size = 0
         self.observe: Observer = lambda _entries, _seconds: None
 
     async def start(self) -> None:
-        """Connect, run the boot self-check, open the first log if there is none, then serve. Raises on any doubt."""
+        """Connect, run the boot self-check, open the first log if there is none, then serve.
+
+        Raises on any doubt, and then holds neither the lock nor a connection.
+        """
+        try:
+            await self._boot()
+            self._task = asyncio.create_task(self._loop(), name="appender")
+        finally:
+            if self._task is None:
+                await self._ledger.close()
+
+    async def _boot(self) -> None:
         await self._ledger.open()
-        head = await self._standing.lock(to_ms(self._clock()))
+        head = await self._standing.lock(self._clock)
         await self._standing.level_with(head)
         await self._standing.check_edge(head)
         if head.size == 0:
@@ -67,26 +82,32 @@ class Appender:
         else:
             await self._ledger.rollback()
             self.size = head.size
-        self._task = asyncio.create_task(self._loop(), name="appender")
 
     async def stop(self) -> None:
-        """Let the queue drain for a moment, then stop; what is left raises JournalUnavailable."""
+        """Take nothing more, let what is queued or under way end for a moment; what is left raises JournalUnavailable."""
+        self._ended = True
         if self._task is not None:
-            await asyncio.wait([waiting.future for waiting in self._queue] or [self._task], timeout=self._drain_s())
+            under_way = [waiting.future for waiting in (*self._flight, *self._suspects, *self._queue)]
+            if under_way:
+                await asyncio.wait(under_way, timeout=DRAIN_S)
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        self._fail(self._take_all(), JournalUnavailable("stopping"))
+        self._fail(JournalUnavailable("stopping"))
         await self._ledger.close()
 
     def append(self, act: Act) -> asyncio.Future[tuple[Receipt, ...]]:
         """Queue an act; await the result for one receipt per evidence.
 
-        Raises JournalUnavailable (halted, or the queue is full) at once or when its batch fails, GuardFailed when a
-        guard did not hold under the lock.
+        Raises JournalUnavailable (halted, ended, or the queue is full) at once or when its batch fails, GuardFailed when
+        a guard did not hold under the lock, ValueError for an act without evidence: nothing changes unseen.
         """
         if self.halted:
             raise Halted(self.halted)
+        if self._ended:
+            raise JournalUnavailable("stopped")
+        if not act.evidence:
+            raise ValueError("an act leaves evidence")
         if len(self._queue) >= self._limit:
             raise JournalUnavailable("queue full")
         future: asyncio.Future[tuple[Receipt, ...]] = asyncio.get_running_loop().create_future()
@@ -94,58 +115,62 @@ class Appender:
         self._ready.set()
         return future
 
-    def _drain_s(self) -> float:
-        return DRAIN_S if self._queue and not self.halted else 0
-
     @property
     def depth(self) -> int:
         """Acts waiting."""
-        return len(self._queue)
+        return len(self._queue) + len(self._suspects)
 
     async def _loop(self) -> None:
         while not self.halted:
             await self._ready.wait()
             self._ready.clear()
-            while self._queue and not self.halted:
+            while self.depth and not self.halted:
                 await self._turn()
 
     async def _turn(self) -> None:
         """One batch; on a fault its acts are answered and the loop goes on, on a halt it ends."""
-        batch: list[Waiting] = []
         try:
-            head = await self._standing.lock(to_ms(self._clock()))
-            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-            await self._run(head, batch)
+            head = await self._standing.lock(self._clock)
+            self._flight = self._take()
+            await self._run(head, self._flight)
+            self._flight = []
+        except LeafRefused as refused:  # an act that cannot be written says nothing about the log
+            await self._ledger.rollback()
+            self._spoilt(refused)
         except (HeadMoved, Unproven, Halted) as error:
             await self._ledger.rollback()
-            self._halt(f"{type(error).__name__}: {error}", batch)
+            self._halt(f"{type(error).__name__}: {error}")
         except LedgerFault as fault:
-            await self._after_fault(fault, batch)
+            await self._after_fault(fault)
         except Exception as error:  # the loop must survive a bug in one batch; nothing of it was released
             log.error("batch failed: %s", type(error).__name__, exc_info=error)
             await self._ledger.rollback()
-            await self._singly(batch, error)
+            self._spoilt(error)
 
-    async def _after_fault(self, fault: LedgerFault, batch: list[Waiting]) -> None:
+    def _take(self) -> list[Waiting]:
+        """The next batch: what was queued, or one act of a batch that was spoilt."""
+        if self._suspects:
+            return [self._suspects.pop(0)]
+        batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+        return batch
+
+    async def _after_fault(self, fault: LedgerFault) -> None:
         log.warning("ledger fault: %s", fault)
         await self._ledger.rollback()
-        if batch and not fault.lost:
-            await self._singly(batch, fault)
+        if self._flight and not fault.lost:
+            self._spoilt(fault)
             return
-        self._fail([*batch, *self._take_all()], JournalUnavailable(str(fault)))
-        self._standing.forget()
+        self._fail(JournalUnavailable(str(fault)))
         await self._reconnect()
 
-    async def _singly(self, batch: list[Waiting], error: BaseException) -> None:
-        """One act may have spoilt the batch: a single one is failed, several are tried one by one."""
-        if len(batch) <= 1:
-            self._fail(batch, JournalUnavailable(str(error)))
-            return
-        for waiting in batch:
-            rest, self._queue = self._queue, [waiting]
-            await self._turn()
-            self._queue = [*self._queue, *rest]
-            self._ready.set()
+    def _spoilt(self, error: BaseException) -> None:
+        """One act may have spoilt the batch: a single one is failed, several are tried one by one, before the queue."""
+        left = [waiting for waiting in self._flight if not waiting.future.done()]
+        self._flight = []
+        if len(left) > 1:
+            self._suspects += left
+        elif left:
+            left[0].future.set_exception(JournalUnavailable(type(error).__name__))
 
     async def _reconnect(self) -> None:
         """Wait for the store to come back; whoever asks meanwhile is refused, not kept waiting."""
@@ -154,14 +179,10 @@ class Appender:
             try:
                 await self._ledger.open()
             except LedgerFault:
-                self._fail(self._take_all(), JournalUnavailable("no ledger"))
+                self._fail(JournalUnavailable("no ledger"))
                 await asyncio.sleep(RETRY_S)
             else:
                 return
-
-    def _take_all(self) -> list[Waiting]:
-        taken, self._queue = self._queue, []
-        return taken
 
     async def _run(self, head: HeadRow, batch: Sequence[Waiting]) -> None:
         """Judge, compose, write, commit, answer."""
@@ -179,7 +200,8 @@ class Appender:
         candidate, receipts = self._composer.compose(plan, found, writes, frontier=frontier, signer=signer)
         await self._ledger.write(writes)
         await self._commit(writes)
-        self._standing.frontier, self.size = candidate, candidate.size
+        self._standing.adopt(head.log_year, candidate)
+        self.size = candidate.size
         self._answer(plan, receipts, batch)
         self.observe(len(writes.entries), asyncio.get_running_loop().time() - started)
 
@@ -192,10 +214,8 @@ class Appender:
         return Planned(number, _denial(act.on_refusal, refused), refused)
 
     async def _insert(self, act: Act) -> str:
-        for effect in act.effects:
-            if type(effect) is Insert and not await self._ledger.insert(effect.row):
-                return "row.exists"
-        return ""
+        rows = [effect.row for effect in act.effects if type(effect) is Insert]
+        return "row.exists" if rows and not await self._ledger.insert(rows) else ""
 
     async def _commit(self, writes: Writes) -> None:
         """COMMIT; when its outcome is unknown, look on a fresh connection whether our leaves stand at our indexes."""
@@ -203,16 +223,22 @@ class Appender:
             await self._ledger.commit()
         except LedgerFault as fault:
             if not await self._committed(writes):
-                raise LedgerFault(fault) from fault
+                raise LedgerFault(fault.__cause__ or fault) from fault
 
     async def _committed(self, writes: Writes) -> bool:
+        """Looked at under the lock: a commit whose connection broke may still be under way, and holds it until it ended."""
         ours = [entry.leaf_hash for entry in writes.entries]
-        for _ in range(DOUBT_TRIES):
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DOUBT_S
+        while loop.time() < until:
             await self._ledger.close()
             await asyncio.sleep(RETRY_S)
             with suppress(LedgerFault):
                 await self._ledger.open()
-                return ours == await self._ledger.leaf_hashes(writes.head.log_year, writes.head.size, writes.size)
+                await self._ledger.lock()
+                stored = await self._ledger.leaf_hashes(writes.head.log_year, writes.head.size, writes.size)
+                await self._ledger.rollback()
+                return ours == stored
         raise LedgerFault(TimeoutError("the outcome of a commit stays unknown"), lost=True)
 
     def _answer(self, plan: Sequence[Planned], receipts: list[list[Receipt]], batch: Sequence[Waiting]) -> None:
@@ -224,15 +250,17 @@ class Appender:
             else:
                 future.set_result(tuple(share))
 
-    def _fail(self, batch: Sequence[Waiting], error: JournalUnavailable) -> None:
-        for waiting in batch:
+    def _fail(self, error: JournalUnavailable) -> None:
+        """Answer everybody: whose batch was under way, who was to be tried alone, who waits."""
+        for waiting in (*self._flight, *self._suspects, *self._queue):
             if not waiting.future.done():
                 waiting.future.set_exception(error)
+        self._flight, self._suspects, self._queue = [], [], []
 
-    def _halt(self, reason: str, batch: list[Waiting]) -> None:
+    def _halt(self, reason: str) -> None:
         self.halted = reason
         log.critical("the journal halted: %s", reason)
-        self._fail([*batch, *self._take_all()], Halted(reason))
+        self._fail(Halted(reason))
 
 
 def _denial(evidence: Evidence | None, reason: str) -> tuple[Evidence, ...]:

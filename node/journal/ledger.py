@@ -148,8 +148,8 @@ class Ledger(Protocol):
     async def look(self, wanted: Wanted) -> Found:
         """Read what guards and counters need."""
 
-    async def insert(self, row: SQLModel) -> bool:
-        """Insert one row of another table; False when its key exists already."""
+    async def insert(self, rows: Sequence[SQLModel]) -> bool:
+        """Insert rows of other tables, all or none; False when the key of one exists already."""
 
     async def write(self, writes: Writes) -> None:
         """Write the batch. Raises HeadMoved."""

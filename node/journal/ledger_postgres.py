@@ -1,10 +1,13 @@
 """The ledger on PostgreSQL (≥ 15): one dedicated asyncpg connection, five round trips a batch.
 
-Arrays and `unnest` write a whole batch in one statement; the statement also holds the compare-and-swap on the head.
+Arrays and `unnest` write a whole batch in one statement; the statement also holds the compare-and-swap on the head. The
+lock is an advisory one, held to the end of the transaction, and then the head's row: what is read after the first has a
+fresh snapshot, so a log that another process opened meanwhile (first boot, new year) is seen and not opened twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -23,6 +26,8 @@ from node.journal.ledger import (
     insert_parts,
 )
 
+ADVISORY_LOCK = 0x78796A
+_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({ADVISORY_LOCK:d})"
 _LOCK = "SELECT log_year, origin, size, root, last_ts FROM journal_head ORDER BY log_year DESC LIMIT 1 FOR UPDATE"
 _BEFORE = """SELECT log_year, origin, size, root, last_ts FROM journal_head WHERE log_year < $1
  ORDER BY log_year DESC LIMIT 1"""
@@ -46,10 +51,10 @@ WITH head AS (
 ), entry AS (
   INSERT INTO journal_entry
     (log_year, idx, ts, kind, org, sub, seq, grant_id, req, leaf_hash, leaf, salt, sealed)
-  SELECT $1, * FROM unnest($6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[],
-    $13::text[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[])
+  SELECT $1, u.* FROM head, unnest($6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[],
+    $12::text[], $13::text[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[]) AS u
 ), note AS (
-  INSERT INTO journal_checkpoint (log_year, size, ts, root, note) VALUES ($1, $2, $4, $3, $18)
+  INSERT INTO journal_checkpoint (log_year, size, ts, root, note) SELECT $1, $2, $4, $3, $18 FROM head
 ), subject AS (
   INSERT INTO journal_subject (log_year, code, pseudonym, counter, wrapped_key)
   SELECT $1, * FROM unnest($19::text[], $20::text[], $21::bigint[], $22::bytea[])
@@ -108,17 +113,17 @@ class PostgresLedger:
         return self._connection
 
     async def lock(self) -> HeadRow | None:
-        """BEGIN; SELECT … FOR UPDATE."""
+        """BEGIN and the advisory lock in one round trip; SELECT … FOR UPDATE."""
         connection = self._live()
         try:
-            await connection.execute("BEGIN")
+            await connection.execute(_BEGIN)
             row = await connection.fetchrow(_LOCK)
         except _FAULTS as error:
             raise LedgerFault(error) from error
         return None if row is None else HeadRow(*row)
 
     async def new_log(self, log_year: int, origin: str) -> HeadRow:
-        """The empty head of a year. A second process that lost the race gets a LedgerFault and tries again."""
+        """The empty head of a year."""
         empty = HeadRow(log_year, origin, 0, b"", 0)
         try:
             await self._live().execute("INSERT INTO journal_head VALUES ($1, $2, $3, $4, $5)", *empty)
@@ -148,15 +153,23 @@ class PostgresLedger:
                 found.keys.add((first, second))
         return found
 
-    async def insert(self, row: SQLModel) -> bool:
-        """INSERT … ON CONFLICT DO NOTHING, so that a duplicate does not abort its neighbours."""
-        table, names, values = insert_parts(row)
-        marks = ", ".join(f"${n}" for n in range(1, len(names) + 1))
-        sql = f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608
+    async def insert(self, rows: Sequence[SQLModel]) -> bool:
+        """ON CONFLICT DO NOTHING, so that a duplicate does not abort its neighbours; a savepoint around several."""
+        connection = self._live()
         try:
-            return bool((await self._live().execute(sql, *values)) == "INSERT 0 1")
+            if len(rows) > 1:
+                await connection.execute("SAVEPOINT act")
+            for row in rows:
+                table, names, values = insert_parts(row)
+                marks = ", ".join(f"${n}" for n in range(1, len(names) + 1))
+                sql = f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608
+                if await connection.execute(sql, *values) != "INSERT 0 1":
+                    if len(rows) > 1:
+                        await connection.execute("ROLLBACK TO act")
+                    return False
         except _FAULTS as error:
             raise LedgerFault(error) from error
+        return True
 
     async def write(self, writes: Writes) -> None:
         """One statement; the rare effects follow as statements of their own."""
@@ -183,6 +196,8 @@ class PostgresLedger:
                 *_columns(writes.keys, 5),
                 *_columns(writes.answers, 3),
             )
+            if moved != 1:
+                raise HeadMoved
             if writes.tiles:
                 await connection.executemany(
                     "INSERT INTO journal_tile VALUES ($1, $2, $3, $4)", [(head.log_year, *t) for t in writes.tiles]
@@ -190,8 +205,6 @@ class PostgresLedger:
             await self._rare(connection, writes)
         except _FAULTS as error:
             raise LedgerFault(error) from error
-        if moved != 1:
-            raise HeadMoved
 
     async def _rare(self, connection: asyncpg.Connection[Any], writes: Writes) -> None:
         if writes.ended_grants:

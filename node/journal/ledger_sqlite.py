@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aiosqlite
@@ -108,16 +108,23 @@ class SqliteLedger:
                 found.keys.add(pair)
         return found
 
-    async def insert(self, row: SQLModel) -> bool:
-        """INSERT OR IGNORE, so that a duplicate does not abort its neighbours."""
-        table, names, values = insert_parts(row)
-        marks = ", ".join("?" for _ in names)
-        sql = f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608
-        try:
-            cursor = await self._live().execute(sql, values)
-        except sqlite3.Error as error:
-            raise LedgerFault(error) from error
-        return cursor.rowcount == 1
+    async def insert(self, rows: Sequence[SQLModel]) -> bool:
+        """ON CONFLICT DO NOTHING, so that a duplicate does not abort its neighbours; a savepoint around several."""
+        if len(rows) > 1:
+            await self._all("SAVEPOINT act")
+        for row in rows:
+            table, names, values = insert_parts(row)
+            marks = ", ".join("?" for _ in names)
+            sql = f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608
+            try:
+                cursor = await self._live().execute(sql, values)
+            except sqlite3.Error as error:
+                raise LedgerFault(error) from error
+            if cursor.rowcount != 1:
+                if len(rows) > 1:
+                    await self._all("ROLLBACK TO act")
+                return False
+        return True
 
     async def write(self, writes: Writes) -> None:
         """The compare-and-swap first, then the batch."""
@@ -166,10 +173,12 @@ class SqliteLedger:
             raise LedgerFault(error, lost=True) from error
 
     async def rollback(self) -> None:
-        """ROLLBACK, or close the file when even that fails."""
+        """ROLLBACK where a transaction is open; close the file when even that fails."""
+        if self._connection is None or not self._connection.in_transaction:
+            return
         try:
-            await self._live().execute("ROLLBACK")
-        except (sqlite3.Error, LedgerFault, ValueError):
+            await self._connection.execute("ROLLBACK")
+        except (sqlite3.Error, ValueError):
             await self.close()
 
     async def leaf_hashes(self, log_year: int, start: int, end: int) -> list[bytes]:

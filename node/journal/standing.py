@@ -5,10 +5,12 @@ batch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from consent.evidence import Evidence, Kind
+from consent.period import CHINA
+from node.clock import Clock, to_ms
 from node.journal import frontier as tree
 from node.journal.act import JournalUnavailable
 from node.journal.frontier import Frontier
@@ -16,8 +18,6 @@ from node.journal.ledger import HeadRow, Ledger
 from node.journal.merkle import leaf_hash
 from node.journal.note import Signer, b64encode
 
-CHINA = timezone(timedelta(hours=8))
-"""Log years turn at midnight in China."""
 CLOCK_BACK_MS = 5_000
 
 
@@ -48,16 +48,20 @@ class Standing:
     def __init__(self, ledger: Ledger, names: LogNames) -> None:
         self._ledger, self._names = ledger, names
         self._year = 0
-        self.frontier: Frontier | None = None
-        self.signer: Signer | None = None
+        self._frontier: Frontier | None = None
+        self._signer: Signer | None = None
 
-    def forget(self) -> None:
-        """Trust nothing remembered: the next batch rebuilds from the store."""
-        self.frontier = None
+    def adopt(self, year: int, frontier: Frontier) -> None:
+        """Believe what was committed, or read under the lock. It is never forgotten while the process lives."""
+        self._year, self._frontier = year, frontier
 
-    async def lock(self, now_ms: int) -> HeadRow:
-        """Lock the newest head; open the log of a new year. Raises Halted when the clock ran back."""
+    async def lock(self, clock: Clock) -> HeadRow:
+        """Lock the newest head; open the log of a new year. Raises Halted when the clock ran back.
+
+        The clock is read under the lock: a long wait for it must not make another's later entry look like a clock run back.
+        """
         head = await self._ledger.lock()
+        now_ms = to_ms(clock())
         year = log_year(now_ms)
         if head is None or (year > head.log_year and head.size > 0):
             return await self._ledger.new_log(year, self._names.origin(year))
@@ -66,18 +70,25 @@ class Standing:
         return head
 
     async def level_with(self, head: HeadRow) -> tuple[Frontier, Signer]:
-        """Our frontier, made the head's: unchanged, grown by another process, or rebuilt. Halted on another root."""
-        mine = self.frontier
-        if mine is None or self._year != head.log_year or mine.size > head.size:
+        """The frontier at the head: ours, grown by another process's entries, or rebuilt (at boot, in a new year).
+
+        Raises Halted when the store has another root than its leaves give, or fewer entries than it had committed (a
+        backup was put back, a standby lagged): receipts were given for those.
+        """
+        mine = self._frontier
+        if mine is None or self._year < head.log_year:
             mine = await self._rebuild(head)
+        elif self._year > head.log_year or mine.size > head.size:
+            raise Halted("the store lost entries that it had committed")
         elif mine.size < head.size:
             mine = mine.append(await self._ledger.leaf_hashes(head.log_year, mine.size, head.size), paths=False).after
         if mine.size != head.size or (head.size and mine.root != head.root):
             raise Halted("the stored root is not the root of the stored leaves")
-        if self._year != head.log_year or self.signer is None:
-            self.signer = self._names.signer(head.origin)
-        self.frontier, self._year = mine, head.log_year
-        return mine, self.signer
+        if self._signer is None or self._signer.name != head.origin:
+            self._signer = self._names.signer(head.origin)
+        if head.size:
+            self.adopt(head.log_year, mine)
+        return mine, self._signer
 
     async def check_edge(self, head: HeadRow) -> None:
         """Hash the entries at the right edge anew (audit.md §3.8). Halted when a stored hash is not its leaf's."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from node.routes import problems
+from node.routes.gateway import fresh_interaction
 
 _CODES = {404: "resource.unknown", 405: "request.method", 413: "request.too_large", 415: "request.media"}
 
@@ -19,7 +18,7 @@ def install(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 400
         code = _CODES.get(status, "request.invalid" if status < 500 else "node.internal")
-        problem = problems.render(code, "", interaction_id=str(uuid.uuid4()), instance=request.url.path)
+        problem = problems.render(code, "", interaction_id=fresh_interaction(), instance=request.url.path)
         headers = {name.decode(): value.decode() for name, value in problem.headers}
         if isinstance(error, HTTPException) and error.headers:
             headers |= error.headers

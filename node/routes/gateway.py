@@ -26,7 +26,7 @@ DEFAULT_WAIT_S = 4.0
 MAX_WAIT_S = 60.0
 _KEY = re.compile(rb"[\x21-\x7e]{1,64}")
 _INTERACTION = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
-_PREFER = re.compile(rb"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])")
+_PREFER = re.compile(rb"(?i:(?:^|[,;\s])wait=\"?(\d{1,3})\"?(?:$|[,;\s]))")
 
 log = logging.getLogger("xyd.gateway")
 Flow = Callable[[Presented, bytes, float], Awaitable[bytes]]
@@ -59,11 +59,17 @@ class KeyMissing(Refusal):
     code = "idempotency.key_missing"
 
 
+def fresh_interaction() -> str:
+    """An interaction id for a call that brought none."""
+    return str(uuid.uuid4())
+
+
 class Gateway:
     """Doors by path, each a flow. Made once; holds no state of any request."""
 
-    def __init__(self, flows: Mapping[str, Flow], metrics: Metrics) -> None:
-        self._flows, self._metrics = flows, metrics
+    def __init__(self, flows: Mapping[str, Flow], metrics: Metrics, *, longest_s: float = DEFAULT_WAIT_S) -> None:
+        """`longest_s` is the most a caller may wait for the departments, whatever it prefers."""
+        self._flows, self._metrics, self._longest = flows, metrics, longest_s
 
     @property
     def paths(self) -> frozenset[str]:
@@ -78,7 +84,8 @@ class Gateway:
         cause = code = ""
         try:
             presented = seen.presented(path, body, interaction)
-            answer = HttpAnswer(200, _ok_headers(seen), await self._flows[path](presented, body, seen.wait()))
+            wait_s = min(seen.wait(), self._longest)
+            answer = HttpAnswer(200, _ok_headers(seen, wait_s), await self._flows[path](presented, body, wait_s))
         except Refusal as refusal:
             code, cause = refusal.code, refusal.cause
             answer = _problem(problems.of_refusal(refusal, interaction_id=interaction, instance=path), refusal)
@@ -121,7 +128,7 @@ class _Seen:
     def interaction(self) -> str:
         """The caller's X-Interaction-Id when it is well formed (FAPI 2.0 §5.3.4), else a fresh one."""
         given = self._values.get(b"x-interaction-id") or self._values.get(b"x-fapi-interaction-id") or b""
-        return given.decode() if _INTERACTION.fullmatch(given) else str(uuid.uuid4())
+        return given.decode() if _INTERACTION.fullmatch(given) else fresh_interaction()
 
     def wait(self) -> float:
         """Seconds from `Prefer: wait=N` (RFC 7240 §4.3), within bounds."""
@@ -158,10 +165,10 @@ class _Seen:
         )
 
 
-def _ok_headers(seen: _Seen) -> list[Header]:
+def _ok_headers(seen: _Seen, wait_s: float) -> list[Header]:
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     if seen.waits:
-        headers.append((b"preference-applied", b"wait=%d" % max(1, int(seen.wait()))))
+        headers.append((b"preference-applied", b"wait=%d" % int(wait_s)))
     return headers
 
 

@@ -24,6 +24,12 @@ def upgrade() -> None:
 
 def _consent() -> None:
     """Grants, and who may give them."""
+    _grants()
+    _people()
+
+
+def _grants() -> None:
+    """What enterprises allowed."""
     op.create_table(
         "consent_grant",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -51,6 +57,10 @@ def _consent() -> None:
     )
     op.create_index(op.f("ix_consent_grant_client_id"), "consent_grant", ["client_id"], unique=False)
     op.create_index(op.f("ix_consent_grant_enterprise"), "consent_grant", ["enterprise"], unique=False)
+
+
+def _people() -> None:
+    """Enterprises, signatories, mandates, devices."""
     op.create_table(
         "enterprise",
         sa.Column("code", sa.String(length=18), nullable=False),
