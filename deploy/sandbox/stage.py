@@ -96,6 +96,8 @@ class Stage:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
+            if process.stdout is not None:
+                process.stdout.close()
         self._processes.clear()
         for log in self._logs:
             log.close()

@@ -155,7 +155,7 @@ def test_one_bad_item_among_good_ones_is_found() -> None:
 )
 @settings(deadline=None, max_examples=150)
 def test_exactly_what_lies_within_every_bound_passes(days: int, queries: int, back: int, last: int, form: Any) -> None:
-    this_month = Month(NOW.year * 12 + NOW.month - 1)
+    this_month = month_of(NOW)
     first, end = sorted((this_month.shift(-back), this_month.shift(last)))
     asked = ScopeItem(VAT, form, ("period", "tax_amount"), Period(first, end))
     allowed = days <= 90 and queries <= 3 and form != "verify" and first >= this_month.shift(-24) and end <= this_month
