@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from consent.catalogue import FORMS, Catalogue, Form
 from consent.errors import Invalid
@@ -55,8 +55,14 @@ class ScopeItem:
 
     def encode(self, catalogue: Catalogue) -> str:
         """The journal's one-line form: `dataset:form:from/to:mask`, the mask in lower-case hex."""
-        mask = catalogue.item(self.dataset).mask(frozenset(self.fields))
-        return f"{self.dataset}:{self.form}:{self.period}:{mask:x}"
+        return _encoded(self, catalogue)
+
+
+@lru_cache(maxsize=8192)
+def _encoded(item: ScopeItem, catalogue: Catalogue) -> str:
+    """Few different items are asked very often, and each is written twice (REQ and REL)."""
+    mask = catalogue.item(item.dataset).mask(frozenset(item.fields))
+    return f"{item.dataset}:{item.form}:{item.period}:{mask:x}"
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ class Scope:
         return tuple(item.encode(catalogue) for item in self.items)
 
 
+@lru_cache(maxsize=8192)
 def decode_item(text: str, catalogue: Catalogue) -> ScopeItem:
     """Read `dataset:form:from/to:mask` back. Raises Invalid."""
     try:

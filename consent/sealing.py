@@ -7,7 +7,7 @@ so no key comes near the 2^32 message bound.
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,7 +33,7 @@ class Sealer:
 
     def seal(self, plain: bytes, identity: bytes) -> bytes:
         """Encrypt; `identity` names the row the bytes belong to and is authenticated, not stored."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         return A256GCM + nonce + self._cipher.encrypt(nonce, plain, identity)
 
     def open(self, sealed: bytes, identity: bytes) -> bytes:
@@ -48,4 +48,4 @@ class Sealer:
 
 def new_key() -> bytes:
     """A fresh random 32-byte key."""
-    return secrets.token_bytes(KEY_BYTES)
+    return os.urandom(KEY_BYTES)

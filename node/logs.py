@@ -6,16 +6,21 @@ The journal is for the law, this is for the operator; the two are never mixed.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
+
+from node.clock import Clock, to_ms
 
 FIELDS: Final = ("door", "status", "code", "ms", "interaction_id", "client_id", "legs", "bytes", "cause")
 """Everything a request line may say. `client_id` names a bank, not a person; paths lose their ids before they get
 here.
 """
+
+FLUSH_S = 0.25
 
 _ENCODE = msgspec.json.Encoder().encode
 _requests = logging.getLogger("xyd.request")
@@ -56,5 +61,28 @@ def configure(level: str = "INFO") -> None:
 
 
 def request(fields: dict[str, object]) -> None:
-    """The line of one request."""
+    """The line of one request, through the logging machinery."""
     _requests.info("request", extra={"fields": fields})
+
+
+class RequestLines:
+    """The lines of many requests, straight to a stream: written at once, flushed a quarter of a second later.
+
+    A crash may lose the last lines; the journal, which may lose nothing, is elsewhere.
+    """
+
+    def __init__(self, stream: BinaryIO, clock: Clock) -> None:
+        self._stream, self._clock = stream, clock
+        self._due = False
+
+    def line(self, fields: dict[str, object]) -> None:
+        """Write one line; only keys of FIELDS are kept."""
+        head: dict[str, object] = {"ts": to_ms(self._clock()), "level": "INFO", "log": _requests.name, "msg": "request"}
+        self._stream.write(_ENCODE(head | {key: fields[key] for key in FIELDS if key in fields}) + b"\n")
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        self._due = False
+        self._stream.flush()

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     bank_rate_per_s: int = Field(default=50, ge=1, le=100_000)
     append_queue: int = Field(default=4096, ge=1, le=65_536)
     fast_path: bool = True
+    transport: Literal["pooled", "aiohttp"] = "pooled"
 
     @field_validator("issuer")
     @classmethod

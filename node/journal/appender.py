@@ -84,7 +84,9 @@ class Appender:
             self.size = head.size
 
     async def stop(self) -> None:
-        """Take nothing more, let what is queued or under way end for a moment; what is left raises JournalUnavailable."""
+        """Take nothing more, let what is queued or under way end for a moment; what is left raises
+        JournalUnavailable.
+        """
         self._ended = True
         if self._task is not None:
             under_way = [waiting.future for waiting in (*self._flight, *self._suspects, *self._queue)]
@@ -226,7 +228,9 @@ class Appender:
                 raise LedgerFault(fault.__cause__ or fault) from fault
 
     async def _committed(self, writes: Writes) -> bool:
-        """Looked at under the lock: a commit whose connection broke may still be under way, and holds it until it ended."""
+        """Looked at under the lock: a commit whose connection broke may still be under way, and holds it until it
+        ended.
+        """
         ours = [entry.leaf_hash for entry in writes.entries]
         loop = asyncio.get_running_loop()
         until = loop.time() + DOUBT_S

@@ -6,7 +6,7 @@ release in one batch have an order like everywhere else.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
@@ -174,7 +174,7 @@ class Composer:
     def _entry(self, evidence: Evidence, found: Found, writes: Writes) -> Opening:
         row = self._subject(evidence, found, writes)
         seq, pseudonym = (row.counter, row.pseudonym) if row is not None else (0, "")
-        salt, details = secrets.token_bytes(SALT_BYTES), _ENCODE(evidence.private)
+        salt, details = os.urandom(SALT_BYTES), _ENCODE(evidence.private)
         members = {name: list(v) if type(v) is tuple else v for name, v in evidence.public.items()}
         head = leaf.Head(writes.ts, evidence.org, pseudonym, seq, leaf.commitment(salt, details))
         data = leaf.encode(evidence.kind.value, head, members)

@@ -58,7 +58,8 @@ class Standing:
     async def lock(self, clock: Clock) -> HeadRow:
         """Lock the newest head; open the log of a new year. Raises Halted when the clock ran back.
 
-        The clock is read under the lock: a long wait for it must not make another's later entry look like a clock run back.
+        The clock is read under the lock: a long wait for it must not make another's later entry look like a clock run
+        back.
         """
         head = await self._ledger.lock()
         now_ms = to_ms(clock())

@@ -30,6 +30,7 @@ _PREFER = re.compile(rb"(?i:(?:^|[,;\s])wait=\"?(\d{1,3})\"?(?:$|[,;\s]))")
 
 log = logging.getLogger("xyd.gateway")
 Flow = Callable[[Presented, bytes, float], Awaitable[bytes]]
+Told = Callable[[dict[str, object]], None]
 Header = tuple[bytes, bytes]
 
 
@@ -67,9 +68,16 @@ def fresh_interaction() -> str:
 class Gateway:
     """Doors by path, each a flow. Made once; holds no state of any request."""
 
-    def __init__(self, flows: Mapping[str, Flow], metrics: Metrics, *, longest_s: float = DEFAULT_WAIT_S) -> None:
-        """`longest_s` is the most a caller may wait for the departments, whatever it prefers."""
-        self._flows, self._metrics, self._longest = flows, metrics, longest_s
+    def __init__(
+        self,
+        flows: Mapping[str, Flow],
+        metrics: Metrics,
+        *,
+        longest_s: float = DEFAULT_WAIT_S,
+        told: Told = logs.request,
+    ) -> None:
+        """`longest_s` is the most a caller may wait for the departments, whatever it prefers; `told` gets each line."""
+        self._flows, self._metrics, self._longest, self._tell = flows, metrics, longest_s, told
 
     @property
     def paths(self) -> frozenset[str]:
@@ -105,7 +113,7 @@ class Gateway:
         line["interaction_id"] = interaction
         if code:
             line |= {"code": code, "cause": cause}
-        logs.request(line)
+        self._tell(line)
 
 
 class _Seen:

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.pooled import PooledTransport
 from adapters.registry import load_registry
 from adapters.source import Departments
 from adapters.transport import AiohttpTransport, Endpoint, HttpxTransport, Transport
@@ -63,9 +64,9 @@ def sandbox(running: Sandbox) -> Iterator[Sandbox]:
     running.fault("*", "none")
 
 
-@pytest.fixture(params=[AiohttpTransport, HttpxTransport], ids=["aiohttp", "httpx"])
+@pytest.fixture(params=[AiohttpTransport, HttpxTransport, PooledTransport], ids=["aiohttp", "httpx", "pooled"])
 def making(request: pytest.FixtureRequest) -> type[Transport]:
-    """Both makings of the transport keep one contract."""
+    """All makings of the transport keep one contract."""
     made: type[Transport] = request.param
     return made
 
