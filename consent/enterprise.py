@@ -7,6 +7,7 @@ character by GB 11714), and a check character. Alphabet without I O S V Z.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from consent.errors import Invalid
 
@@ -30,14 +31,7 @@ class CreditCode(str):
         Raises Invalid for a wrong length, a letter outside the alphabet or a wrong check character.
         An unknown region is not an error: region digits are the registrar at issue time.
         """
-        if type(text) is cls:
-            return text
-        code = unicodedata.normalize("NFKC", text).strip().upper() if len(text) <= 64 else ""
-        if len(code) != 18 or any(char not in _VALUE for char in code):
-            raise Invalid("not a unified social credit code", code="request.invalid", cause="shape")
-        if code[17] != check_character(code[:17]):
-            raise Invalid("not a unified social credit code", code="request.invalid", cause="check character")
-        return cls(code)
+        return text if type(text) is cls else _parse(text)
 
     @property
     def natural_person(self) -> bool:
@@ -48,6 +42,16 @@ class CreditCode(str):
     def masked(self) -> str:
         """The code with its middle hidden, for lists that are read over a shoulder."""
         return f"{self[:4]}**********{self[14:]}"
+
+
+@lru_cache(maxsize=16_384)
+def _parse(text: str) -> CreditCode:
+    code = unicodedata.normalize("NFKC", text).strip().upper() if len(text) <= 64 else ""
+    if len(code) != 18 or any(char not in _VALUE for char in code):
+        raise Invalid("not a unified social credit code", code="request.invalid", cause="shape")
+    if code[17] != check_character(code[:17]):
+        raise Invalid("not a unified social credit code", code="request.invalid", cause="check character")
+    return CreditCode(code)
 
 
 def check_character(body: str) -> str:

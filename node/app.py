@@ -52,6 +52,7 @@ from node.routes.gateway import Gateway
 from node.routes.operator import Check
 from node.settings import Settings, read_secret
 from node.state import Claims
+from node.valkey_line import ValkeyLine
 from risk.card_file import shipped
 
 GC_THRESHOLD = (20_000, 20, 20)
@@ -97,7 +98,8 @@ class Node:
         self.engine: AsyncEngine = make_engine(settings.database)
         self.reader = Reader(self.engine)
         self.valkey: Redis = Redis.from_url(settings.valkey, socket_timeout=2, socket_connect_timeout=2)
-        self.claims = Claims(self.valkey, clock)
+        self.line = ValkeyLine(settings.valkey)
+        self.claims = Claims(self.line, clock)
         self.keys = SubjectKeys(secrets.sealing_key)
         self.names = log_names(settings, self.catalogue, secrets.journal_seed)
         ledger = make_ledger(settings.database)
@@ -131,6 +133,7 @@ class Node:
         await self.appender.stop()
         await self.departments.close()
         await self.loader.close()
+        self.line.close()
         await self.valkey.aclose()
         await self.engine.dispose()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 import msgspec
@@ -68,7 +69,7 @@ def request(fields: dict[str, object]) -> None:
 class RequestLines:
     """The lines of many requests, straight to a stream: written at once, flushed a quarter of a second later.
 
-    A crash may lose the last lines; the journal, which may lose nothing, is elsewhere.
+    A crash or a full disk may lose the last lines, never an answer; the journal, which may lose nothing, is elsewhere.
     """
 
     def __init__(self, stream: BinaryIO, clock: Clock) -> None:
@@ -78,11 +79,13 @@ class RequestLines:
     def line(self, fields: dict[str, object]) -> None:
         """Write one line; only keys of FIELDS are kept."""
         head: dict[str, object] = {"ts": to_ms(self._clock()), "level": "INFO", "log": _requests.name, "msg": "request"}
-        self._stream.write(_ENCODE(head | {key: fields[key] for key in FIELDS if key in fields}) + b"\n")
+        with suppress(OSError):
+            self._stream.write(_ENCODE(head | {key: fields[key] for key in FIELDS if key in fields}) + b"\n")
         if not self._due:
             self._due = True
             asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
 
     def _flush(self) -> None:
         self._due = False
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.flush()

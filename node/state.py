@@ -8,14 +8,15 @@ proofs made before the flush are refused: the `epoch` key tells when this memory
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from consent.errors import Refusal
 from node.clock import Clock, to_ms
+from node.valkey_line import ValkeyLine
 
 EPOCH_KEY = "xyd:epoch"
 RATE_WINDOW_MS = 1000
@@ -49,6 +50,9 @@ return out
 """
 
 
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # the name Valkey gives a script
+
+
 class StateUnavailable(Refusal):
     """Valkey does not answer: nothing can be proven fresh, so nothing is accepted."""
 
@@ -75,10 +79,9 @@ class Claim(NamedTuple):
 class Claims:
     """Burns keys and counts calls; questions of one loop tick travel together."""
 
-    def __init__(self, valkey: Redis, clock: Clock) -> None:
-        self._valkey, self._clock = valkey, clock
+    def __init__(self, line: ValkeyLine, clock: Clock) -> None:
+        self._line, self._clock = line, clock
         self._waiting: list[tuple[Claim, asyncio.Future[Claimed]]] = []
-        self._sha = ""
 
     def burn(self, keys: Sequence[tuple[str, int]], rate: str = "") -> asyncio.Future[Claimed]:
         """Claim keys that may be used once and count one call against `rate`. Await the result.
@@ -108,7 +111,7 @@ class Claims:
                 arguments.append(str(max(expires_ms, now_ms + 1000)))
         try:
             async with asyncio.timeout(CLAIM_TIMEOUT_S):
-                epoch, *answers = await self._run(keys, arguments)
+                epoch, *answers = await self._line.script(_SHA, _SCRIPT, keys, arguments)
         except (RedisError, OSError, TimeoutError) as error:
             for _, future in batch:
                 if not future.done():
@@ -117,14 +120,3 @@ class Claims:
         for position, (_, future) in enumerate(batch):
             if not future.done():
                 future.set_result(Claimed(bool(answers[2 * position]), answers[2 * position + 1], int(epoch)))
-
-    async def _run(self, keys: list[str], arguments: list[str]) -> Any:
-        """EVALSHA, loading the script first when this Valkey does not know it (new, restarted or flushed)."""
-        if self._sha:
-            try:
-                return await self._valkey.evalsha(self._sha, len(keys), *keys, *arguments)
-            except RedisError as error:
-                if "NOSCRIPT" not in str(error):
-                    raise
-        self._sha = str(await self._valkey.script_load(_SCRIPT))
-        return await self._valkey.evalsha(self._sha, len(keys), *keys, *arguments)

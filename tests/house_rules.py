@@ -51,6 +51,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "rich": ("node/cli*", "node/__main__.py"),
     "aiohttp": ("adapters/*",),
     "httptools": ("adapters/pooled.py",),
+    "hiredis": ("node/valkey_line.py",),
     "yarl": ("adapters/*",),  # aiohttp's own URL type
     "httpx": ("adapters/*", "node/*"),
     "authlib": ("consent/oauth/*",),

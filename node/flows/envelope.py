@@ -6,7 +6,7 @@ canonical form (RFC 8785) and their SHA-256 is what the REL entry commits to.
 
 from __future__ import annotations
 
-import base64
+from binascii import b2a_base64
 from hashlib import sha256
 
 import msgspec
@@ -100,16 +100,20 @@ def encode(data: msgspec.Struct) -> tuple[bytes, str]:
     return body, sha256(body).hexdigest()
 
 
+def _base64(data: bytes) -> str:
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
 def receipt_json(receipt: Receipt) -> bytes:
     """The receipt as the bank gets it: leaf, inclusion path, signed checkpoint and the opening of the commitment."""
     return _ENCODE(
         _Receipt(
             receipt.checkpoint,
             receipt.index,
-            base64.b64encode(receipt.leaf).decode(),
+            _base64(receipt.leaf),
             receipt.origin,
             _Opening(msgspec.Raw(receipt.details), receipt.salt.hex()),
-            [base64.b64encode(each).decode() for each in receipt.path],
+            [_base64(each) for each in receipt.path],
             receipt.size,
         )
     )

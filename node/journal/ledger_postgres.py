@@ -25,6 +25,7 @@ from node.journal.ledger import (
     Writes,
     insert_parts,
 )
+from node.journal.write_sql import statement
 
 ADVISORY_LOCK = 0x78796A
 _BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({ADVISORY_LOCK:d})"
@@ -32,45 +33,14 @@ _LOCK = "SELECT log_year, origin, size, root, last_ts FROM journal_head ORDER BY
 _BEFORE = """SELECT log_year, origin, size, root, last_ts FROM journal_head WHERE log_year < $1
  ORDER BY log_year DESC LIMIT 1"""
 
-_LOOK = """
-SELECT 0, id, status, ''::bytea, version, not_before_ms, not_after_ms, max_queries, used
-  FROM consent_grant WHERE id = ANY($1::text[])
-UNION ALL
-SELECT 1, hash, grant_id, ''::bytea, 0, expires_ms, ended_ms, 0, 0 FROM access_token WHERE hash = ANY($2::text[])
-UNION ALL
-SELECT 2, code, pseudonym, wrapped_key, 0, counter, 0, 0, 0
-  FROM journal_subject WHERE log_year = $3 AND code = ANY($4::text[])
-UNION ALL
-SELECT 3, k.client_id, k.key, ''::bytea, 0, 0, 0, 0, 0
-  FROM kept_answer k JOIN unnest($5::text[], $6::text[]) AS w(client_id, key) USING (client_id, key)
-"""
-
-_WRITE = """
-WITH head AS (
-  UPDATE journal_head SET size = $2, root = $3, last_ts = $4 WHERE log_year = $1 AND size = $5 RETURNING 1
-), entry AS (
-  INSERT INTO journal_entry
-    (log_year, idx, ts, kind, org, sub, seq, grant_id, req, leaf_hash, leaf, salt, sealed)
-  SELECT $1, u.* FROM head, unnest($6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[],
-    $12::text[], $13::text[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[]) AS u
-), note AS (
-  INSERT INTO journal_checkpoint (log_year, size, ts, root, note) SELECT $1, $2, $4, $3, $18 FROM head
-), subject AS (
-  INSERT INTO journal_subject (log_year, code, pseudonym, counter, wrapped_key)
-  SELECT $1, * FROM unnest($19::text[], $20::text[], $21::bigint[], $22::bytea[])
-  ON CONFLICT (log_year, code) DO UPDATE SET counter = excluded.counter
-), used AS (
-  UPDATE consent_grant g SET used = g.used + u.n FROM unnest($23::text[], $24::int[]) AS u(id, n) WHERE g.id = u.id
-), kept AS (
-  INSERT INTO kept_answer (client_id, key, fingerprint, query_id, expires_ms, sealed)
-  SELECT *, ''::bytea FROM unnest($25::text[], $26::text[], $27::text[], $28::text[], $29::bigint[])
-), answer AS (
-  UPDATE kept_answer k SET sealed = a.sealed
-  FROM unnest($30::text[], $31::text[], $32::bytea[]) AS a(client_id, key, sealed)
-  WHERE k.client_id = a.client_id AND k.key = a.key
-)
-SELECT count(*) FROM head
-"""
+_GRANTS = """SELECT 0, id, status, ''::bytea, version, not_before_ms, not_after_ms, max_queries, used
+ FROM consent_grant WHERE id = ANY($%d::text[])"""
+_TOKENS = """SELECT 1, hash, grant_id, ''::bytea, 0, expires_ms, ended_ms, 0, 0
+ FROM access_token WHERE hash = ANY($%d::text[])"""
+_SUBJECTS = """SELECT 2, code, pseudonym, wrapped_key, 0, counter, 0, 0, 0
+ FROM journal_subject WHERE code = ANY($%d::text[]) AND log_year = $1"""
+_KEYS = """SELECT 3, k.client_id, k.key, ''::bytea, 0, 0, 0, 0, 0
+ FROM kept_answer k JOIN unnest($%d::text[], $%d::text[]) AS w(client_id, key) USING (client_id, key)"""
 
 _FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 STATEMENT_TIMEOUT_MS = 15_000
@@ -133,12 +103,11 @@ class PostgresLedger:
 
     async def look(self, wanted: Wanted) -> Found:
         """One statement for grants, tokens, subjects and keys."""
-        clients = [client for client, _ in wanted.keys]
-        keys = [key for _, key in wanted.keys]
+        sql, arguments = _question(wanted)
+        if not sql:
+            return Found()
         try:
-            rows = await self._live().fetch(
-                _LOOK, wanted.grants, wanted.tokens, wanted.log_year, wanted.subjects, clients, keys
-            )
+            rows = await self._live().fetch(sql, wanted.log_year, *arguments)
         except _FAULTS as error:
             raise LedgerFault(error) from error
         found = Found()
@@ -174,33 +143,15 @@ class PostgresLedger:
     async def write(self, writes: Writes) -> None:
         """One statement; the rare effects follow as statements of their own."""
         connection = self._live()
-        head = writes.head
-        columns = list(zip(*writes.entries, strict=True))
-        subjects = writes.subjects
+        sql, arguments = statement(writes)
         try:
-            moved = await connection.fetchval(
-                _WRITE,
-                head.log_year,
-                writes.size,
-                writes.root,
-                writes.ts,
-                head.size,
-                *columns,
-                writes.note,
-                list(subjects),
-                [row.pseudonym for row in subjects.values()],
-                [row.counter for row in subjects.values()],
-                [row.wrapped_key for row in subjects.values()],
-                list(writes.used),
-                list(writes.used.values()),
-                *_columns(writes.keys, 5),
-                *_columns(writes.answers, 3),
-            )
+            moved = await connection.fetchval(sql, *arguments)
             if moved != 1:
                 raise HeadMoved
             if writes.tiles:
                 await connection.executemany(
-                    "INSERT INTO journal_tile VALUES ($1, $2, $3, $4)", [(head.log_year, *t) for t in writes.tiles]
+                    "INSERT INTO journal_tile VALUES ($1, $2, $3, $4)",
+                    [(writes.head.log_year, *t) for t in writes.tiles],
                 )
             await self._rare(connection, writes)
         except _FAULTS as error:
@@ -276,5 +227,17 @@ class PostgresLedger:
         return None if row is None else HeadRow(*row)
 
 
-def _columns(rows: list[Any], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+def _question(wanted: Wanted) -> tuple[str, list[list[str]]]:
+    """One statement for what is wanted, and its arguments after the log's year."""
+    texts: list[str] = []
+    arguments: list[list[str]] = []
+    for text, values in ((_SUBJECTS, wanted.subjects), (_GRANTS, wanted.grants), (_TOKENS, wanted.tokens)):
+        if values:
+            arguments.append(values)
+            texts.append(text % (len(arguments) + 1))
+    if wanted.keys:
+        arguments += [[client for client, _ in wanted.keys], [key for _, key in wanted.keys]]
+        texts.append(_KEYS % (len(arguments), len(arguments) + 1))
+    if texts and not wanted.subjects:
+        texts.append("SELECT 4, '', '', ''::bytea, 0, $1::bigint, 0, 0, 0 WHERE false")
+    return " UNION ALL ".join(texts), arguments
