@@ -1,8 +1,8 @@
 """One multiplexed connection to Valkey for the hot path: commands of many requests in flight on it, answers in order.
 
-redis-py serves everything else; its pool and parser cost 60 to 160 µs a call here, this 10 to 25 (reference/performance.md
-§4). The bytes are packed and parsed by hiredis. A broken connection fails what is in flight and is made again by the next
-command; nothing is ever sent twice.
+redis-py serves everything else; its pool and parser cost 60 to 160 µs a call here, this 10 to 25
+(reference/performance.md §4). The bytes are packed and parsed by hiredis. A broken connection fails what is in flight
+and is made again by the next command; nothing is ever sent twice.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Line(asyncio.Protocol):
             future.set_exception(Lost("no connection"))
             return future
         self._pending.append(future)
-        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type] # the stub names one item
+        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type] # its types name a tuple of one
         return future
 
     def close(self) -> None:
@@ -91,7 +91,9 @@ class ValkeyLine:
         self._turn = asyncio.Lock()
 
     async def script(self, sha: str, text: str, keys: list[str], arguments: list[str]) -> Any:
-        """EVALSHA; loads the script when this Valkey does not know it (new, restarted or flushed). Raises RedisError."""
+        """EVALSHA; loads the script when this Valkey does not know it (new, restarted or flushed). Raises
+        RedisError.
+        """
         line = self._line
         if line is None or not line.open:
             line = await self._connect()

@@ -101,8 +101,8 @@ class Appender:
     def append(self, act: Act) -> asyncio.Future[tuple[Receipt, ...]]:
         """Queue an act; await the result for one receipt per evidence.
 
-        Raises JournalUnavailable (halted, ended, or the queue is full) at once or when its batch fails, GuardFailed when
-        a guard did not hold under the lock, ValueError for an act without evidence: nothing changes unseen.
+        Raises JournalUnavailable (halted, ended, or the queue is full) at once or when its batch fails, GuardFailed
+        when a guard did not hold under the lock, ValueError for an act without evidence: nothing changes unseen.
         """
         if self.halted:
             raise Halted(self.halted)

@@ -1,7 +1,7 @@
 """The one statement that writes a batch on PostgreSQL, in the shape the batch has.
 
-Parts that are empty are left out, parts of one row are plain parameters, only real batches are arrays: asyncpg asks every
-element of every array whether it is a container, which for a batch of one was a quarter of all calls of a query.
+Parts that are empty are left out, parts of one row are plain parameters, only real batches are arrays: asyncpg asks
+every element of every array whether it is a container, which for a batch of one was a quarter of all calls of a query.
 """
 
 from __future__ import annotations
