@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, delete, select
 
@@ -43,7 +44,7 @@ class Housekeeping:
         while True:
             try:
                 await self.round()
-            except (JournalUnavailable, OSError) as error:
+            except (JournalUnavailable, SQLAlchemyError, OSError) as error:
                 log.warning("housekeeping waits: %s", type(error).__name__)
             await asyncio.sleep(EVERY_S)
 
