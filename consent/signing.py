@@ -43,7 +43,7 @@ class Passkey(SQLModel, table=True):
     __tablename__ = "passkey"
 
     credential_id: str = Field(primary_key=True, max_length=MAX_CREDENTIAL_ID)
-    signatory: str = Field(index=True, max_length=40)
+    signatory: str = Field(unique=True, max_length=40)
     public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     sign_count: int = Field(sa_column=Column(BigInteger, nullable=False))
     aaguid: str = Field(max_length=40)

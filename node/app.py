@@ -160,14 +160,16 @@ class Node:
         department_of = self.departments.department_of
         query = Query(admission, self.departments, department_of, self.keys, self.metrics.leg)
         assess = Assess(query, shipped())
-        repeat = Repeat(self.reader, self.appender, self.keys)
+        repeat = Repeat(self.reader, self.appender, self.keys, self.catalogue)
         flows = {"/v1/queries": repeat.around(query.run), "/v1/assessments": repeat.around(assess.run)}
         told = logs.RequestLines(sys.stderr.buffer, self.clock).line
         return Gateway(flows, self.metrics, longest_s=settings.query_deadline_ms / 1000, told=told)
 
     def _application(self, gateway: Gateway) -> Front:
         settings = self.settings
-        app = FastAPI(title=settings.node_name, lifespan=self._lifespan, docs_url=None, redoc_url=None)
+        app = FastAPI(
+            title=settings.node_name, lifespan=self._lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+        )
         flow = OAuth(self.rules, self.loader, self.claims, self.valkey, self.appender, self.clock)
         face = NodeName(settings.node_id, settings.node_name)
         faces = Faces(face, self.catalogue, secure=settings.issuer.startswith("https:"))

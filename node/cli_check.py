@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +52,8 @@ def diagnose(config: Path) -> list[tuple[str, str, str]]:
         return [*findings, ("settings", f"no {config}", "xyd demo makes one; for production copy deploy/node.toml")]
     try:
         settings = load(config)
+    except tomllib.TOMLDecodeError as error:
+        return [*findings, ("settings", str(error), "mend the line; deploy/node.toml shows the form")]
     except ValidationError as error:
         bad = ", ".join(".".join(str(part) for part in each["loc"]) or each["msg"] for each in error.errors())
         return [*findings, ("settings", bad, "mend the named keys; deploy/node.toml explains each")]

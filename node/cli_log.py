@@ -56,9 +56,11 @@ def verify(
     vkey: Annotated[str, typer.Option(help="The log's verifier key, from a source you trust")] = "",
     token: Annotated[str, typer.Option(help="Regulator's token, for the entries of a running log")] = "",
 ) -> None:
-    """Check evidence without trusting the node. Exit 0 only when everything that was to be checked holds."""
+    """Check evidence without trusting the node. Exit 0 when all that was checked holds; what was not is said."""
     report = _report(target, vkey, token)
     _print(report)
+    if target.startswith(("http://", "https://")) and not vkey:
+        typer.echo("公钥由节点自述，未经另行取得 / the key is the node's own word: pin it with --vkey")
     if not report.ok:
         raise typer.Exit(1)
 

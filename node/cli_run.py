@@ -29,6 +29,12 @@ from node.settings import Settings, load
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="TOML settings file", envvar="XYD_CONFIG")]
 BACKLOG = 1024
+
+
+class CommandFailed(Exception):
+    """A command could not do what it was asked; the message says why, for a person."""
+
+
 GRACE_S = 10
 
 keys = typer.Typer(no_args_is_help=True)
@@ -69,7 +75,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 async def _serve(settings: Settings) -> None:
     node = Node(settings)
     await schema.check(settings.database)
-    common: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "timeout_keep_alive": 75}
+    common: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": 75,
+    }
     doors = uvicorn.Config(
         node.asgi, host=settings.host, port=settings.port, backlog=BACKLOG, timeout_graceful_shutdown=GRACE_S, **common
     )
@@ -135,10 +147,14 @@ def enrol_bank(
 ) -> None:
     """Admit a bank from a JSON file."""
     raw = json.loads(file.read_text(encoding="utf-8"))
-    raw["redirect_uris"], raw["purposes"] = tuple(raw["redirect_uris"]), tuple(raw["purposes"])
     settings = load(config)
     try:
-        asyncio.run(with_enrol(settings, lambda enrol: enrol.bank(Enrolment(**raw))))
+        raw["redirect_uris"], raw["purposes"] = tuple(raw["redirect_uris"]), tuple(raw["purposes"])
+        asked = Enrolment(**raw)
+    except (KeyError, TypeError) as error:
+        raise CommandFailed(f"{file.name} lacks or has too many members: {error}") from None
+    try:
+        asyncio.run(with_enrol(settings, lambda enrol: enrol.bank(asked)))
     except Refusal as refusal:
         typer.echo(f"refused: {refusal.detail} {refusal.extra or ''}", err=True)
         raise typer.Exit(1) from None

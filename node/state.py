@@ -32,18 +32,18 @@ if not epoch then
 end
 local out, k, a = {epoch}, 2, 2
 while a <= #ARGV do
-  local n, fresh, count = tonumber(ARGV[a]), 1, 0
+  local n, seen, count = tonumber(ARGV[a]), 0, 0
   a = a + 1
   if KEYS[k] ~= '' then
     count = redis.call('INCR', KEYS[k])
     if count == 1 then redis.call('PEXPIRE', KEYS[k], 2000) end
   end
   k = k + 1
-  for _ = 1, n do
-    if not redis.call('SET', KEYS[k], '1', 'NX', 'PXAT', ARGV[a]) then fresh = 0 end
+  for i = 1, n do
+    if not redis.call('SET', KEYS[k], '1', 'NX', 'PXAT', ARGV[a]) and seen == 0 then seen = i end
     k, a = k + 1, a + 1
   end
-  out[#out + 1] = fresh
+  out[#out + 1] = seen
   out[#out + 1] = count
 end
 return out
@@ -60,11 +60,11 @@ class StateUnavailable(Refusal):
 
 
 class Claimed(NamedTuple):
-    """Whether every key was new, how often the rate key was used in its window, and when the memory of replays
-    began.
+    """The number of the first key that was seen before (0 = all new, else from 1), how often the rate key was used in
+    its window, and when the memory of replays began.
     """
 
-    fresh: bool
+    seen: int
     calls: int
     epoch_ms: int
 
@@ -119,4 +119,4 @@ class Claims:
             return
         for position, (_, future) in enumerate(batch):
             if not future.done():
-                future.set_result(Claimed(bool(answers[2 * position]), answers[2 * position + 1], int(epoch)))
+                future.set_result(Claimed(answers[2 * position], answers[2 * position + 1], int(epoch)))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -156,12 +157,21 @@ class NodeProcess:
         process = self.launch()
         deadline = time.monotonic() + BOOT_S
         while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if httpx.get(f"{self.operator_url}/readyz", timeout=2, trust_env=False).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                time.sleep(0.03)
+            if self._ready():
+                return
+            time.sleep(0.05)
         raise NotReady(f"exit {process.poll()}: {self.log_text[-4000:]}")
+
+    def _ready(self) -> bool:
+        # Asked some fifty times a boot: httpx would spend more on its TLS settings than the node on starting.
+        line = HTTPConnection("127.0.0.1", self.operator_port, timeout=5)
+        try:
+            line.request("GET", "/readyz")
+            return line.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            line.close()
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -159,10 +159,14 @@ def _term(wanted: Validity, found: Template, now: datetime) -> tuple[int, dateti
         return (found.default_days if wanted.days is None else wanted.days), None
     if wanted.days is not None or wanted.not_after.tzinfo is None:
         raise Invalid("validity is days, or one instant with its offset", extra={"member": "validity"})
-    left_s = (wanted.not_after - now).total_seconds()
+    try:
+        until = wanted.not_after.astimezone(UTC)
+    except OverflowError:
+        raise Invalid("validity ends beyond the calendar", extra={"member": "validity.not_after"}) from None
+    left_s = (until - now).total_seconds()
     if left_s <= 0:
         raise Invalid("validity has ended already", extra={"member": "validity.not_after"})
-    return int(-(-left_s // _DAY_S)), wanted.not_after.astimezone(UTC)
+    return int(-(-left_s // _DAY_S)), until
 
 
 def _check_fixed(asked: EnterpriseData, found: Template) -> None:

@@ -18,12 +18,13 @@ import httpx
 
 from deploy.sandbox.authenticator import Authenticator
 from deploy.sandbox.page_reading import ReadForm, ReadPage, read
+from node.cli_run import CommandFailed
 
 TAG = b"xyd-consent-v1\n"
 MAX_STEPS = 5
 
 
-class PhoneError(Exception):
+class PhoneError(CommandFailed):
     """The phone did not show what was expected; the message says what it showed."""
 
 

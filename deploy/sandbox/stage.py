@@ -27,7 +27,7 @@ from deploy.sandbox import firms
 from deploy.sandbox.bank_client import BankParty, new_bank
 from node import schema
 from node.app import Secrets, log_names
-from node.cli_run import new_keys, with_enrol
+from node.cli_run import CommandFailed, new_keys, with_enrol
 from node.clock import to_ms, utc_now
 from node.flows.enrol import Enrol
 from node.journal.standing import log_year
@@ -43,7 +43,7 @@ whose device is the software authenticator of `xyd sandbox decide`. A signatory 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class StageError(Exception):
+class StageError(CommandFailed):
     """The stage cannot be set; the message says why and what to do."""
 
 

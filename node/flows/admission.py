@@ -34,14 +34,22 @@ class RateExceeded(Refusal):
     code = "quota.bank"
 
 
+class Again(NamedTuple):
+    """Who asks again under a used key, with which token, and what that token opens today."""
+
+    ask: Ask
+    token_hash: str
+    terms: Terms
+
+
 class KeyUsed(Conflict):
     """The Idempotency-Key was used before, by this ask's bank: the caller looks for the kept answer."""
 
     code = "idempotency.in_progress"
 
-    def __init__(self, ask: Ask | None = None) -> None:
+    def __init__(self, again: Again | None = None) -> None:
         super().__init__("the first request with this key is under way, or failed; use a new key")
-        self.ask = ask
+        self.again = again
 
 
 class Presented(NamedTuple):
@@ -83,19 +91,31 @@ class Admission:
         token = await self.loader.token.get(digest(value))
         now = self.clock()
         now_ms = to_ms(now)
-        if token is None or token.kind != "access" or token.ended_ms or now_ms >= token.expires_ms:
-            raise Unauthenticated("the access token is not accepted", cause="unknown, ended or expired")
+        if token is None or token.kind != "access" or now_ms >= token.expires_ms:
+            raise Unauthenticated("the access token is unknown or has expired: refresh it", cause="unknown or expired")
         proof = self._proof(presented, value, now.timestamp(), token)
         bank = await self.loader.bank.get(token.client_id)
         if bank is None or not bank.active:
             raise Suspended("the institution may not query at present")
         replay = proof.replay
         claimed = await self.claims.burn(((replay.key, replay.expires_ms),), token.client_id)
-        if not claimed.fresh or proof.issued_ms < claimed.epoch_ms - EPOCH_SLACK_MS:
+        if claimed.seen or proof.issued_ms < claimed.epoch_ms - EPOCH_SLACK_MS:
             raise Unauthenticated("the proof was used before", cause="replay or older than the memory of replays")
         if claimed.calls > self.limit:
             raise RateExceeded("too many calls this second", extra={"limit": "bank_per_s", "max": self.limit})
+        if token.ended_ms:
+            await self._demand_withdrawal(token)
         return Caller(token, proof.jkt)
+
+    async def _demand_withdrawal(self, token: TokenView) -> None:
+        """A token that ended because the enterprise withdrew still proves its holder, who is told so, on record.
+
+        Raises Unauthenticated when it ended for any other reason.
+        """
+        self.loader.grant.forget(token.grant_id)
+        grant = await self.loader.grant.get(token.grant_id)
+        if grant is None or grant.status != "revoked":
+            raise Unauthenticated("the access token is not accepted", cause="ended")
 
     def _proof(self, presented: Presented, value: str, now_s: float, token: TokenView) -> dpop.Proof:
         if len(presented.proofs) != 1:
@@ -105,9 +125,9 @@ class Admission:
                 presented.proofs[0], htm="POST", htu=self.issuer.at(presented.path), now_s=now_s, ath=ath_of(value)
             )
         except OAuth2Error as error:
-            raise Unauthenticated("the DPoP proof is not accepted", cause=str(error)) from None
+            raise Unauthenticated(error.description, code="proof.invalid", cause=str(error)) from None
         if proof.jkt != token.jkt:
-            raise Unauthenticated("the DPoP proof is not accepted", cause="another key")
+            raise Unauthenticated("the DPoP proof was made with another key than the token's", code="proof.invalid")
         return proof
 
     async def terms_of(self, caller: Caller) -> Terms | None:
@@ -125,8 +145,9 @@ class Admission:
         try:
             permit = admit(Ground.CONSENT, ask, grant, now_ms=now_ms)
         except Refusal as refusal:
-            if refusal.code == "consent.consumed" and await self.loader.key_known(ask.client_id, presented.key):
-                raise KeyUsed(ask) from None
+            consumed = grant is not None and refusal.code == "consent.consumed"
+            if grant is not None and consumed and await self.loader.key_known(ask.client_id, presented.key):
+                raise KeyUsed(Again(ask, caller.token.hash, grant)) from None
             await self.deny(ask, refusal.code, grant, presented)
             raise
         act = self._request(caller, permit, presented, now_ms)
@@ -135,8 +156,8 @@ class Admission:
         except GuardFailed as failed:
             self.loader.grant.forget(permit.grant_id)
             self.loader.token.forget(caller.token.hash)
-            if failed.reason == "key.used":
-                raise KeyUsed(ask) from None
+            if failed.reason == "key.used" and grant is not None:
+                raise KeyUsed(Again(ask, caller.token.hash, grant)) from None
             raise refusal_of(failed.reason) from None
         return permit
 

@@ -81,8 +81,8 @@ class OAuth:
         """Each assertion and proof is accepted once, and none older than the memory of them."""
         claimed = await self.claims.burn([(each.key, each.expires_ms) for each in who.replays])
         stale = [each for each in who.replays if each.issued_ms < claimed.epoch_ms - EPOCH_SLACK_MS]
-        if stale or not claimed.fresh:
-            raise replayed((stale or list(who.replays))[0])
+        if stale or claimed.seen:
+            raise replayed(stale[0] if stale else who.replays[claimed.seen - 1])
 
     async def _push(self, request: FapiRequest, who: Authenticated) -> Reply:
         pushing = decide.decide_push(self.rules, request, who, now=self.clock())

@@ -8,7 +8,8 @@ leaves (law 4); what the journal did not record does not leave (law 1); what was
 from __future__ import annotations
 
 import asyncio
-import secrets
+import json
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -69,20 +70,28 @@ class ExcessFound(Refusal):
     code = "source.excess"
 
 
+def _once(pairs: list[tuple[str, object]]) -> None:
+    """A member named twice is refused: of two firms in one body, nobody should have to guess which was meant."""
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a member stands twice")
+
+
+_ONCE = json.JSONDecoder(object_pairs_hook=_once).decode
 _DECODE = msgspec.json.Decoder(QueryBody).decode
 
 
 def parse_query(body: bytes) -> QueryBody:
     """Read a query's body. Raises Invalid; nothing of the body is echoed."""
     try:
+        _ONCE(body.decode())
         return _DECODE(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise Invalid("the body is not a query", extra={"member": "body"}) from None
 
 
 def new_id(prefix: str) -> str:
     """A fresh id with 96 bits of chance."""
-    return prefix + secrets.token_urlsafe(12)
+    return prefix + os.urandom(12).hex()
 
 
 def asked_scope(parts: Sequence[_ItemPart], granted: Scope) -> Scope:

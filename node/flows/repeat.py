@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 from sqlmodel import col, select
 
-from consent.enterprise import CreditCode
+from consent.catalogue import Catalogue
 from consent.errors import NotGranted, Refusal
 from consent.evidence import Evidence, Kind
+from consent.grant import Terms
+from consent.scope import decode
 from consent.sealing import SealBroken
 from node.database import Reader
 from node.flows import envelope
-from node.flows.admission import KeyUsed, Presented, refusal_of
+from node.flows.admission import Again, KeyUsed, Presented, refusal_of
 from node.journal import leaf
-from node.journal.act import Act, GrantLive, GuardFailed, Receipt
+from node.journal.act import Act, GrantLive, GuardFailed, Receipt, TokenLive
 from node.journal.appender import Appender
 from node.journal.leaf import Assess, Release
 from node.journal.subjects import SubjectKeys, answer_identity
@@ -41,9 +43,13 @@ class Repeat:
     reader: Reader
     appender: Appender
     keys: SubjectKeys
+    catalogue: Catalogue
 
-    async def run(self, presented: Presented, client_id: str, enterprise: CreditCode) -> bytes:
-        """The kept answer, released once more. Raises KeyUsed while the first is under way or was never released."""
+    async def run(self, presented: Presented, again: Again) -> bytes:
+        """The kept answer, released once more. Raises KeyUsed while the first is under way or was never released,
+        BodyMismatch when the body differs or the answer holds more than today's token opens.
+        """
+        client_id = again.ask.client_id
         statement = select(KeptAnswer).where(KeptAnswer.client_id == client_id, KeptAnswer.key == presented.key)
         kept = await self.reader.first(statement)
         if kept is None:
@@ -53,11 +59,13 @@ class Repeat:
         if not kept.sealed:
             raise KeyUsed
         first = await self._first_release(kept.query_id)
+        if not _opened_by(first[1], again.terms, self.catalogue):
+            raise BodyMismatch("the Idempotency-Key was used under another authorization")
         try:
             data = self.keys.sealer(None).open(kept.sealed, answer_identity(client_id, presented.key))
         except SealBroken:
             raise NotGranted("the kept answer cannot be opened") from None
-        receipt = await self._append(client_id, enterprise, first, envelope.sha256_hex(data))
+        receipt = await self._append(again, first, envelope.sha256_hex(data))
         return envelope.answer(data, receipt)
 
     def around(self, flow: Flow) -> Flow:
@@ -67,9 +75,9 @@ class Repeat:
             try:
                 return await flow(presented, body, wait_s)
             except KeyUsed as used:
-                if used.ask is None:
+                if used.again is None:
                     raise
-                return await self.run(presented, used.ask.client_id, used.ask.enterprise)
+                return await self.run(presented, used.again)
 
         return run
 
@@ -83,9 +91,8 @@ class Repeat:
             raise TypeError("the entry is not a release")
         return entry, parsed
 
-    async def _append(
-        self, client_id: str, enterprise: CreditCode, first: tuple[Entry, Release | Assess], digest: str
-    ) -> Receipt:
+    async def _append(self, again: Again, first: tuple[Entry, Release | Assess], digest: str) -> Receipt:
+        client_id, enterprise = again.ask.client_id, again.ask.enterprise
         entry, released = first
         public: dict[str, str | int | tuple[str, ...]] = {
             "req": released.req,
@@ -101,7 +108,7 @@ class Repeat:
             public |= {"card": released.card}
         act = Act(
             (Evidence(kind, client_id, enterprise, public, {leaf.DATA_DIGEST: digest, "retry_of": entry.idx}),),
-            (GrantLive(released.grant, released.ver),),
+            (GrantLive(released.grant, released.ver), TokenLive(again.token_hash)),
             (),
             Evidence(Kind.DENY, client_id, enterprise, {"req": released.req, "grant": released.grant, "why": ""}),
         )
@@ -110,3 +117,8 @@ class Repeat:
         except GuardFailed as failed:
             raise refusal_of(failed.reason) from None
         return receipt
+
+
+def _opened_by(released: Release | Assess, terms: Terms, catalogue: Catalogue) -> bool:
+    """Whether a kept answer is of this grant, and everything in it lies within what the token opens today."""
+    return released.grant == terms.id and decode(released.items, catalogue).within(terms.scope)

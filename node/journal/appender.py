@@ -68,6 +68,9 @@ class Appender:
         try:
             await self._boot()
             self._task = asyncio.create_task(self._loop(), name="appender")
+        except (HeadMoved, Unproven, Halted, LedgerFault) as refusal:
+            log.critical("the journal does not start: %s: %s", type(refusal).__name__, refusal)
+            raise
         finally:
             if self._task is None:
                 await self._ledger.close()

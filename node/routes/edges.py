@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from node.routes import problems
-from node.routes.gateway import fresh_interaction
+from node.routes.gateway import interaction_of
 
+log = logging.getLogger("xyd.edge")
 _CODES = {404: "resource.unknown", 405: "request.method", 413: "request.too_large", 415: "request.media"}
 
 
@@ -18,11 +21,19 @@ def install(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 400
         code = _CODES.get(status, "request.invalid" if status < 500 else "node.internal")
-        problem = problems.render(code, "", interaction_id=fresh_interaction(), instance=request.url.path)
+        interaction = interaction_of(request.scope["headers"])
+        problem = problems.render(code, "", interaction_id=interaction, instance=request.url.path)
         headers = {name.decode(): value.decode() for name, value in problem.headers}
+        headers["x-interaction-id"] = interaction
         if isinstance(error, HTTPException) and error.headers:
             headers |= error.headers
         return Response(problem.body, problem.status, headers=headers)
 
+    async def broken(request: Request, error: Exception) -> Response:
+        answer = await refused(request, HTTPException(500))
+        log.error("unhandled %s, id %s", type(error).__name__, answer.headers["x-interaction-id"], exc_info=error)
+        return answer
+
+    app.add_exception_handler(Exception, broken)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, refused)

@@ -65,6 +65,11 @@ def fresh_interaction() -> str:
     return str(uuid.uuid4())
 
 
+def interaction_of(headers: Iterable[Header]) -> str:
+    """The caller's interaction id when it is well formed, else a fresh one."""
+    return _Seen(headers).interaction()
+
+
 class Gateway:
     """Doors by path, each a flow. Made once; holds no state of any request."""
 
@@ -183,5 +188,6 @@ def _ok_headers(seen: _Seen, wait_s: float) -> list[Header]:
 def _problem(problem: problems.Problem, refusal: Refusal | None) -> HttpAnswer:
     headers = list(problem.headers)
     if isinstance(refusal, Unauthenticated):
-        headers.append((b"www-authenticate", b'DPoP error="invalid_token", algs="ES256 PS256 EdDSA"'))
+        error = b"invalid_dpop_proof" if refusal.code == "proof.invalid" else b"invalid_token"
+        headers.append((b"www-authenticate", b'DPoP error="%s", algs="ES256 PS256 EdDSA Ed25519"' % error))
     return HttpAnswer(problem.status, headers, problem.body)

@@ -9,13 +9,15 @@ import base64
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from node.journal.bundle import policy_text
 from node.journal.reading import Proofs
 
+Year = Annotated[int, Path(ge=2000, le=2999)]
 IMMUTABLE = "public, max-age=31536000, immutable"
 PARTIAL = "public, max-age=60"
 NEWEST = "no-cache"
@@ -66,20 +68,20 @@ def _add_card(routes: APIRouter, proofs: Proofs, card: Card) -> None:
 
 def _add_checkpoints(routes: APIRouter, proofs: Proofs, card: Card) -> None:
     @routes.get("/log/{year}/checkpoint", summary="Newest signed checkpoint")
-    async def checkpoint(year: int) -> Response:
+    async def checkpoint(year: Year) -> Response:
         note = await proofs.log(year).member("checkpoint")
         if note is None:
             return _missing()
         return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": NEWEST})
 
     @routes.get("/log/{year}/policy", summary="Witness policy (C2SP tlog-policy)")
-    async def policy(year: int) -> Response:
+    async def policy(year: Year) -> Response:
         if year not in await proofs.years():
             return _missing()
         return PlainTextResponse(policy_text(card.vkey(year)))
 
     @routes.get("/log/{year}/consistency", summary="Consistency proof between two sizes")
-    async def consistency(year: int, request: Request) -> Response:
+    async def consistency(year: Year, request: Request) -> Response:
         sizes = [_size(request.query_params.get(name, "")) for name in ("from", "to")]
         if None in sizes:
             return _missing(400)
@@ -91,7 +93,7 @@ def _add_checkpoints(routes: APIRouter, proofs: Proofs, card: Card) -> None:
 
 def _add_tiles(routes: APIRouter, proofs: Proofs, regulator_token: str) -> None:
     @routes.get("/log/{year}/tile/{path:path}", summary="Hash tiles; entry bundles with a regulator's token")
-    async def tile(year: int, path: str, request: Request) -> Response:
+    async def tile(year: Year, path: str, request: Request) -> Response:
         if path.startswith("entries/") and not _may_read(request, regulator_token):
             return Response(status_code=401, headers={"WWW-Authenticate": 'Bearer realm="journal"'})
         data = await proofs.log(year).member(f"tile/{path}")

@@ -35,6 +35,7 @@ TABLE: dict[str, Row] = {
     "idempotency.in_progress": Row(409, "The same key is under way", "caller", True),
     "idempotency.body_mismatch": Row(422, "The key was used for another request", "caller", False),
     "token.invalid": Row(401, "The token or its proof is not accepted", "caller", False),
+    "proof.invalid": Row(401, "The DPoP proof is not accepted", "caller", False),
     "member.suspended": Row(403, "The institution is suspended", "caller", False),
     "consent.revoked": Row(403, "The consent was withdrawn", "consent", False),
     "consent.expired": Row(403, "The consent has expired", "consent", False),

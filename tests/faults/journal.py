@@ -14,12 +14,12 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.enterprise import CreditCode
 from consent.evidence import Evidence, Kind
-
 from node.app import make_ledger
 from node.clock import Clock
 from node.database import make_engine
@@ -179,10 +179,17 @@ def _check_counters(entries: list[Entry], subjects: list[Subject]) -> None:
 
 async def execute(database: str, statement: str, **values: object) -> None:
     """Run one statement from outside, as somebody with a client would."""
+    async with outside(database) as connection:
+        await connection.execute(text(statement), values)
+
+
+@asynccontextmanager
+async def outside(database: str) -> AsyncIterator[AsyncConnection]:
+    """Another client's transaction: committed at the end, rolled back when something is raised."""
     engine = make_engine(database)
     try:
         async with engine.begin() as connection:
-            await connection.execute(text(statement), values)
+            yield connection
     finally:
         await engine.dispose()
 

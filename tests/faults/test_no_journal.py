@@ -158,7 +158,7 @@ async def test_what_the_departments_gave_is_dropped_when_its_release_cannot_be_r
 ) -> None:
     """PostgreSQL goes away between REQ and REL: the departments have answered, the bank gets nothing."""
     async with scene(tmp_path, postgres_database, valkey, departments_process) as act:
-        await _dropped(act, lambda: postgres.stop())
+        await _dropped(act, postgres.stop)
         await asyncio.to_thread(postgres.start)
         await act.served()
         await _one_is_open(postgres_database)

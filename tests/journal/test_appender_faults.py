@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator
 from itertools import product
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent.enterprise import issue_fictitious
 from consent.evidence import Evidence, Kind
 from consent.signatory import Enterprise as EnterpriseRow
-from node.database import make_engine
 from node.journal.act import Act, Insert, JournalUnavailable, Receipt
 from node.journal.appender import Appender
 from node.journal.errors import Unproven
 from node.journal.standing import Halted
-from sqlalchemy import text
-from tests.faults.journal import StillClock, appending, check_log, execute, make_appender, note
+from tests.faults.journal import StillClock, appending, check_log, execute, make_appender, note, outside
 from tests.faults.ledgers import STEPS, FailingPostgres, FailingSqlite, Fault, failing
 
 Ledger = FailingSqlite | FailingPostgres
@@ -235,20 +235,22 @@ async def test_a_store_that_lost_committed_entries_halts_the_process_that_gave_r
 
 async def _forget_entries(database: str, size: int, root: bytes) -> None:
     """Put the log back to a size, as an old backup would."""
-    statements = ["DELETE FROM journal_entry WHERE idx >= :size", "DELETE FROM journal_checkpoint WHERE size > :size"]
-    engine = make_engine(database)
-    async with engine.begin() as connection:
-        if database.startswith("sqlite"):
-            for table in ("entry", "checkpoint"):
-                await connection.execute(text(f"DROP TRIGGER journal_{table}_no_delete"))
-        else:
-            await connection.execute(text("SET session_replication_role = replica"))
-        for statement in statements:
-            await connection.execute(text(statement), {"size": size})
+    async with outside(database) as connection:
+        await _drop_guards(connection, "entry", "checkpoint")
+        await connection.execute(text("DELETE FROM journal_entry WHERE idx >= :size"), {"size": size})
+        await connection.execute(text("DELETE FROM journal_checkpoint WHERE size > :size"), {"size": size})
         await connection.execute(
             text("UPDATE journal_head SET size = :size, root = :root"), {"size": size, "root": root}
         )
-    await engine.dispose()
+
+
+async def _drop_guards(connection: AsyncConnection, *tables: str) -> None:
+    """What a database administrator can do: put the triggers out of the way."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SET session_replication_role = replica"))
+        return
+    for table in tables:
+        await connection.execute(text(f"DROP TRIGGER journal_{table}_no_delete"))
 
 
 async def test_a_lost_leaf_or_tile_refuses_to_boot(database: str, clock: StillClock) -> None:
@@ -256,14 +258,9 @@ async def test_a_lost_leaf_or_tile_refuses_to_boot(database: str, clock: StillCl
         for _ in range(3):
             await asyncio.gather(*[appender.append(note()) for _ in range(100)])
     await check_log(database)
-    engine = make_engine(database)
-    async with engine.begin() as connection:
-        if database.startswith("sqlite"):
-            await connection.execute(text("DROP TRIGGER journal_tile_no_delete"))
-        else:
-            await connection.execute(text("SET session_replication_role = replica"))
+    async with outside(database) as connection:
+        await _drop_guards(connection, "tile")
         await connection.execute(text("DELETE FROM journal_tile"))
-    await engine.dispose()
     await _refuses_to_boot(database, clock)
 
 
@@ -284,13 +281,11 @@ async def test_waiting_for_the_lock_is_not_a_clock_that_runs_backwards(
     appender: Appender, database: str, clock: StillClock
 ) -> None:
     """Another process holds the lock for eight seconds and writes at the end of them."""
-    engine = make_engine(database)
-    async with engine.begin() as other:
+    async with outside(database) as other:
         await other.execute(text("UPDATE journal_head SET last_ts = last_ts + 8000"))
         waiting = appender.append(note("waited"))
         await asyncio.sleep(0.1)
         clock.tick(8)
-    await engine.dispose()
     (found,) = await asyncio.gather(waiting, return_exceptions=True)
     assert isinstance(found, tuple), found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from node.journal.leaf import Open
 from node.journal.note import b64encode
 from node.journal.standing import Halted, log_year
 from node.journal.tables import Head
-from tests.faults.journal import NAMES, StillClock, appending, check_log, make_appender, note
+from tests.faults.journal import NAMES, StillClock, appending, check_log, make_appender, note, outside
 from tests.faults.ledgers import FailingSqlite, Fault, failing
 from tests.people import Bank, Enterprise
 
@@ -54,7 +55,7 @@ async def test_a_batch_is_bounded(database: str, clock: StillClock) -> None:
     async with appending(database, clock) as appender:
         await asyncio.gather(*[appender.append(note()) for _ in range(1300)])
     steps = (await check_log(database)).sizes
-    assert max(after - before for before, after in zip(steps, steps[1:], strict=False)) == 512
+    assert max(after - before for before, after in pairwise(steps)) == 512
 
 
 async def test_a_full_queue_refuses_at_once(database: str, clock: StillClock) -> None:
@@ -259,12 +260,10 @@ async def test_another_process_that_holds_the_lock_too_long_costs_a_refusal_not_
     ledger = FailingSqlite(sqlite_database.removeprefix("sqlite:///"))
     async with appending(ledger, clock) as appender:
         await ledger.pragma("busy_timeout = 100")
-        engine = make_engine(sqlite_database)
-        async with engine.begin() as other:
+        async with outside(sqlite_database) as other:
             await other.execute(text("UPDATE journal_head SET last_ts = last_ts"))
             (found,) = await asyncio.gather(appender.append(note("refused")), return_exceptions=True)
             assert isinstance(found, JournalUnavailable)
-        await engine.dispose()
         await appender.append(note("served"))
     assert len((await check_log(sqlite_database)).entries) == 2
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
@@ -17,7 +16,7 @@ from node.journal.batch import empty_writes
 from node.journal.frontier import TILE_BYTES
 from node.journal.ledger import EntryRow, HeadMoved, HeadRow, Ledger, LedgerFault, Wanted, Writes
 from node.journal.tables import Checkpoint, Entry, Tile
-from tests.faults.journal import StillClock, appending, check_log, note
+from tests.faults.journal import StillClock, appending, check_log, execute, note
 
 LOG_TABLES = ("journal_entry", "journal_tile", "journal_checkpoint")
 
@@ -124,7 +123,8 @@ async def test_rows_are_inserted_once_and_several_together(ledger: Ledger) -> No
 
 
 async def test_what_is_asked_for_is_found_and_nothing_else(database: str, ledger: Ledger, clock: StillClock) -> None:
-    from tests.people import Bank, Enterprise as Firm
+    from tests.people import Bank
+    from tests.people import Enterprise as Firm
 
     bank, firm = Bank(), Firm()
     async with appending(database, clock) as appender:
@@ -135,7 +135,7 @@ async def test_what_is_asked_for_is_found_and_nothing_else(database: str, ledger
             await appender.append(act)
             grants.append(grant.id)
     await ledger.lock()
-    found = await ledger.look(Wanted(2026, grants[:2] + ["grt_none"], ["none"], [str(firm.code), "none"], [("b", "k")]))
+    found = await ledger.look(Wanted(2026, [*grants[:2], "grt_none"], ["none"], [str(firm.code), "none"], [("b", "k")]))
     assert set(found.grants) == set(grants[:2]) and set(found.subjects) == {str(firm.code)}
     assert (found.tokens, found.keys) == ({}, set())
     assert found.subjects[str(firm.code)].counter == 3
@@ -173,19 +173,22 @@ async def test_what_was_logged_is_never_changed_or_removed(
 ) -> None:
     async with appending(database, clock) as appender:
         await asyncio.gather(*[appender.append(note()) for _ in range(300)])
-    engine = make_engine(database)
-    async with engine.connect() as connection:
-        with pytest.raises(DBAPIError):
-            await connection.execute(text(statement.format(table)))
-    await engine.dispose()
+    with pytest.raises(DBAPIError):
+        await execute(database, statement.format(table))
     assert len((await check_log(database)).entries) == 301
+
+
+@pytest.mark.parametrize("table", LOG_TABLES)
+async def test_what_was_logged_is_never_replaced(sqlite_database: str, clock: StillClock, table: str) -> None:
+    """SQLite's REPLACE removes a row without asking the triggers on DELETE."""
+    async with appending(sqlite_database, clock) as appender:
+        await asyncio.gather(*[appender.append(note()) for _ in range(300)])
+    with pytest.raises(DBAPIError, match="insert-only"):
+        await execute(sqlite_database, f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} LIMIT 1")
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("table", LOG_TABLES)
 async def test_what_was_logged_is_never_truncated(postgres_database: str, table: str) -> None:
-    engine = make_engine(postgres_database)
-    async with engine.connect() as connection:
-        with pytest.raises(DBAPIError, match="insert-only"):
-            await connection.execute(text(f"TRUNCATE {table}"))
-    await engine.dispose()
+    with pytest.raises(DBAPIError, match="insert-only"):
+        await execute(postgres_database, f"TRUNCATE {table}")

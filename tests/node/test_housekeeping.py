@@ -1,4 +1,4 @@
-"""Housekeeping: what a crash left open is closed in the journal, what has expired is removed, an outage is waited out."""
+"""Housekeeping: what a crash left open is closed in the journal, what expired is removed, an outage is waited out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from node.journal.leaf import Abort
 from node.journal.reading import Proofs
 from node.journal.tables import KeptAnswer
 from node.metrics import Metrics
-from tests.faults.journal import StillClock, appending, check_log
+from tests.faults.journal import StillClock, appending, check_log, outside
 from tests.people import CATALOGUE, PURPOSE, Bank, Enterprise
 
 if TYPE_CHECKING:
@@ -145,13 +145,13 @@ async def test_an_outage_is_waited_out(
 
 async def test_a_locked_store_is_waited_out(sqlite_database: str, clock: StillClock) -> None:
     """The first statement of a round meets a lock that is held for longer than it waits."""
-    engine, other = make_engine(sqlite_database), make_engine(sqlite_database)
+    engine = make_engine(sqlite_database)
     async with appending(sqlite_database, clock) as appender:
         async with engine.connect() as connection:
             await connection.execute(text("PRAGMA busy_timeout = 50"))
         reader = Reader(engine)
         keeper = Housekeeping(engine, reader, Proofs(reader), appender, clock, Metrics())
-        async with other.begin() as holding:
+        async with outside(sqlite_database) as holding:
             await holding.execute(text("UPDATE journal_head SET last_ts = last_ts"))
             keeping = asyncio.create_task(keeper.forever())
             done, _ = await asyncio.wait([keeping], timeout=0.5)
@@ -159,4 +159,3 @@ async def test_a_locked_store_is_waited_out(sqlite_database: str, clock: StillCl
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
     await engine.dispose()
-    await other.dispose()

@@ -48,7 +48,7 @@ def test_every_series_is_named_and_none_names_a_bank_or_an_enterprise() -> None:
     for family in metrics.registry.collect():
         labels = {name for sample in family.samples for name in sample.labels} - {"le"}
         found[family.name] = (family.type, labels)
-        assert family.documentation and family.documentation[0].isupper() or family.documentation[0].isdigit()
+        assert (family.documentation and family.documentation[0].isupper()) or family.documentation[0].isdigit()
     assert found == SERIES
 
 

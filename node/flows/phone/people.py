@@ -63,7 +63,7 @@ class People:
     async def sign_in(self, mobile: str, passcode: str, address: str) -> Session:
         """A new session. Raises SignInRefused (5 failures a number, 60 an address in 5 minutes), ShelfDown."""
         mobile = "".join(mobile.split()).removeprefix("+86")
-        tries = "phone:tries:" + hashlib.sha256(mobile.encode()).hexdigest()
+        tries = "phone:tries:" + hashlib.sha256(f"{mobile} {address}".encode()).hexdigest()
         at = f"phone:tries:at:{address}"
         by_number = await self.shelf.count(tries, WINDOW_S)
         by_address = await self.shelf.count(at, WINDOW_S)

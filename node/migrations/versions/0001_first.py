@@ -85,8 +85,8 @@ def _people() -> None:
         sa.Column("backed_up", sa.Boolean(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("credential_id"),
+        sa.UniqueConstraint("signatory"),
     )
-    op.create_index(op.f("ix_passkey_signatory"), "passkey", ["signatory"], unique=False)
     op.create_table(
         "signatory",
         sa.Column("id", sa.String(length=40), nullable=False),
