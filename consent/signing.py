@@ -7,8 +7,10 @@ ES256 and RS256 are offered, because those are what platform authenticators keep
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -145,6 +147,27 @@ def verify(response: dict[str, Any], passkey: Passkey, *, challenge: bytes, part
     except _BROKEN as error:
         raise Invalid("the signature does not hold", code="signature.invalid", cause=str(error)) from None
     return Assertion(passkey.credential_id, verified.new_sign_count, _evidence(response, passkey))
+
+
+def recheck(evidence: Mapping[str, Any], *, challenge: bytes) -> None:
+    """Verify kept evidence anew, offline, by the key and origin it holds. Raises Invalid, KeyError, ValueError."""
+    origin = json.loads(base64url_to_bytes(evidence["client_data_json"]))["origin"]
+    passkey = Passkey(
+        credential_id=evidence["credential_id"],
+        signatory="",
+        public_key=bytes.fromhex(evidence["cose_key"]),
+        sign_count=0,
+        aaguid=evidence["aaguid"],
+        backed_up=False,
+        created_ms=0,
+    )
+    inner = {
+        "clientDataJSON": evidence["client_data_json"],
+        "authenticatorData": evidence["authenticator_data"],
+        "signature": evidence["signature"],
+    }
+    response = {"id": passkey.credential_id, "rawId": passkey.credential_id, "type": "public-key", "response": inner}
+    verify(response, passkey, challenge=challenge, party=RelyingParty(urlsplit(origin).hostname or "", origin))
 
 
 def _evidence(response: dict[str, Any], passkey: Passkey) -> str:

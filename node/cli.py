@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
@@ -31,7 +31,7 @@ class Friendly(TyperGroup):
         except ValidationError as error:
             names = sorted({".".join(map(str, each["loc"])) or str(each["msg"]) for each in error.errors()})
             raise _said(f"settings: {', '.join(names)}: wrong, missing or unknown; see deploy/node.toml") from None
-        except (OSError, tomllib.TOMLDecodeError, Refusal, Unreachable, CommandFailed) as error:
+        except (OSError, ValueError, httpx.HTTPError, Refusal, Unreachable, CommandFailed) as error:
             raise _said(f"{type(error).__name__}: {error}") from None
 
 

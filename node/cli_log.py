@@ -59,8 +59,6 @@ def verify(
     """Check evidence without trusting the node. Exit 0 when all that was checked holds; what was not is said."""
     report = _report(target, vkey, token)
     _print(report)
-    if target.startswith(("http://", "https://")) and not vkey:
-        typer.echo("公钥由节点自述，未经另行取得 / the key is the node's own word: pin it with --vkey")
     if not report.ok:
         raise typer.Exit(1)
 
@@ -69,7 +67,9 @@ def _report(target: str, vkey: str, token: str) -> Report:
     if target.startswith(("http://", "https://")):
         with httpx.Client(timeout=TIMEOUT_S, follow_redirects=False) as client:
             prefix = target.rstrip("/")
-            return verify_remote(client, prefix, vkey=vkey or _stated_key(client, prefix), token=token or None)
+            return verify_remote(
+                client, prefix, vkey=vkey or _stated_key(client, prefix), token=token or None, pinned=bool(vkey)
+            )
     path = Path(target)
     if path.is_dir():
         if not vkey:
@@ -81,6 +81,21 @@ def _report(target: str, vkey: str, token: str) -> Report:
             raise typer.BadParameter("a receipt needs --vkey")
         return verify_receipt(data, vkey)
     return verify_bundle(data, vkey or None)
+
+
+def _limits(report: Report) -> list[str]:
+    """What was not proven, said beside the verdict."""
+    found = []
+    if not report.pinned:
+        found.append(
+            "公钥未经另行取得，可能出自他人：请用 --vkey 指定 / the key is not confirmed from elsewhere: use --vkey"
+        )
+    if report.checkpoint is not None:
+        found.append(
+            "没有见证签名：不证明此后没有更多条目，也不证明他人看到的是同一本账 / no witness: later entries, "
+            "and another log shown to others, are not ruled out"
+        )
+    return found
 
 
 def _stated_key(client: httpx.Client, prefix: str) -> str:
@@ -103,6 +118,9 @@ def _print(report: Report) -> None:
         head = report.checkpoint
         console.print(f"{head.origin} size {head.size} root {head.root.hex()}", markup=False)
     if report.ok:
-        console.print("成立 VERIFIED" if report.complete else "已检查部分成立 HOLDS AS FAR AS CHECKED", markup=False)
+        whole = report.complete and report.pinned
+        console.print("成立 VERIFIED" if whole else "已检查部分成立 HOLDS AS FAR AS CHECKED", markup=False)
+        for line in _limits(report):
+            console.print(line, markup=False)
     else:
         console.print("不成立 REFUSED", markup=False)

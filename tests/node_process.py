@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -153,16 +154,25 @@ class NodeProcess:
         return self._process
 
     def start(self) -> None:
-        """Start it and wait until it is ready. Raises NotReady with its log when it ends or stays silent."""
+        """Start it and wait until it is ready and takes calls. Raises NotReady with its log."""
         process = self.launch()
         deadline = time.monotonic() + BOOT_S
         while time.monotonic() < deadline and process.poll() is None:
-            if self._ready():
+            if self.ready() and self.takes_calls():
                 return
             time.sleep(0.05)
         raise NotReady(f"exit {process.poll()}: {self.log_text[-4000:]}")
 
-    def _ready(self) -> bool:
+    def takes_calls(self) -> bool:
+        """Whether the doors are open."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def ready(self) -> bool:
+        """What /readyz says; False while nobody answers."""
         # Asked some fifty times a boot: httpx would spend more on its TLS settings than the node on starting.
         line = HTTPConnection("127.0.0.1", self.operator_port, timeout=5)
         try:

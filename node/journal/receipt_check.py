@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from consent.canonical import canonical
+from node.journal.consent_check import check_consent, is_consent
 from node.journal.errors import LeafRefused, NoteRefused, ProofRefused, Unproven
 from node.journal.leaf import DATA_DIGEST, check_opening, parse
 from node.journal.merkle import leaf_hash, verify_inclusion
@@ -94,6 +95,9 @@ def _check_leaf(report: Report, receipt: _Receipt) -> None:
 
 
 def _check_data(report: Report, receipt: _Receipt, whole: dict[str, Any]) -> None:
+    if is_consent(whole):
+        check_consent(report, whole)
+        return
     if "receipt" not in whole or "data" not in whole:
         report.note("data", None, zh="未检查：没有随附数据", en="not checked: no data came with the receipt")
         return

@@ -53,13 +53,15 @@ class HttpLog:
             raise Unreachable(f"{url}: {cause}") from cause
 
 
-def verify_remote(client: httpx.Client, prefix: str, *, vkey: str, token: str | None = None) -> Report:
+def verify_remote(
+    client: httpx.Client, prefix: str, *, vkey: str, token: str | None = None, pinned: bool = True
+) -> Report:
     """Verify the log at `prefix` against a key known beforehand; with a token also its entries and the laws.
 
     The client carries timeouts and TLS settings. Raises Unreachable.
     """
     log = HttpLog(client, prefix, token)
-    return verify_log(log.read, Trust(vkey, "pinned"), entries=token is not None)
+    return verify_log(log.read, Trust(vkey, "pinned" if pinned else "node"), entries=token is not None)
 
 
 def _bounded(response: httpx.Response, limit: int) -> bytes:

@@ -30,6 +30,8 @@ class Report:
     checkpoint: Checkpoint | None = None
     laws: LawReport | None = None
     leaf: AnyLeaf | None = None
+    pinned: bool = False
+    """Whether the key was the caller's own. Without that, everything may hold together and still be somebody else's."""
 
     def note(self, identity: str, ok: bool | None, *, zh: str, en: str) -> None:
         """Add the next step."""

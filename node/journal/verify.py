@@ -29,10 +29,19 @@ _SHOWN = 3
 
 
 class Trust(NamedTuple):
-    """The log's key, and where it came from: `pinned` by the caller, or found beside the evidence (`bundle`)."""
+    """The log's key, and where it came from: `pinned` by the caller, found beside the evidence (`bundle`), or stated by
+    the node that is being checked (`node`).
+    """
 
     vkey: str
-    source: Literal["pinned", "bundle"]
+    source: Literal["pinned", "bundle", "node"]
+
+
+_KEYS = {
+    "pinned": ("调用方指定的公钥", "the key you pinned"),
+    "bundle": ("证据包自带的公钥（未经独立核实）", "the key in the bundle itself (not confirmed from elsewhere)"),
+    "node": ("节点自述的公钥（未经独立核实）", "the key the node states of itself (not confirmed from elsewhere)"),
+}
 
 
 def directory_reader(root: Path) -> Reader:
@@ -79,10 +88,8 @@ def check_checkpoint(report: Report, note: bytes | str | None, trust: Trust) -> 
             "checkpoint", False, zh=f"检查点签名不成立：{refused}", en=f"the checkpoint does not hold: {refused}"
         )
         return
-    pinned = trust.source == "pinned"
-    key_zh = "调用方指定的公钥" if pinned else "证据包自带的公钥（未经独立核实）"
-    key_en = "the key you pinned" if pinned else "the key in the bundle itself (not confirmed from elsewhere)"
-    report.checkpoint = head
+    key_zh, key_en = _KEYS[trust.source]
+    report.checkpoint, report.pinned = head, trust.source == "pinned"
     report.note(
         "checkpoint",
         True,
@@ -96,6 +103,7 @@ class _Walk:
 
     def __init__(self, read: Reader, size: int, level: int) -> None:
         self._read, self._size, self._level = read, size, level
+        self.reads_entries = level == ENTRIES
         self.frontier = Frontier()
         self.gap = ""
         self.tiles = 0
@@ -154,7 +162,15 @@ def _report_tree(report: Report, head: Checkpoint, walk: _Walk) -> None:
         report.note("entries", False, zh=f"条目不完整：{walk.gap}", en=f"entries are missing or malformed: {walk.gap}")
         report.skip("root", "tiles")
         return
-    report.note("entries", True, zh=f"{head.size} 条齐全", en=f"all {head.size} entries are there")
+    if walk.reads_entries:
+        report.note("entries", True, zh=f"{head.size} 条齐全", en=f"all {head.size} entries are there")
+    else:
+        report.note(
+            "entries",
+            None,
+            zh=f"条目未读取；{head.size} 个叶子哈希齐全",
+            en=f"entries not read; all {head.size} leaf hashes are there",
+        )
     same = walk.frontier.root == head.root
     report.note(
         "root",

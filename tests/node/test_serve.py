@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,16 @@ async def test_a_tampered_log_is_not_served(database: str, valkey: str, tmp_path
 def test_a_store_that_is_not_there_is_refused(tmp_path: Path, valkey: str) -> None:
     with ending(NodeProcess(tmp_path, "postgresql://xyd@127.0.0.1:1/none", valkey)) as node:
         assert exit_code(node) != 0
+
+
+def test_a_node_that_says_it_is_ready_takes_calls(sqlite_database: str, valkey: str, tmp_path: Path) -> None:
+    """A balancer that believes /readyz must not send a bank to a closed door."""
+    with ending(NodeProcess(tmp_path, sqlite_database, valkey)) as node:
+        node.launch()
+        deadline = time.monotonic() + REFUSE_S
+        while not node.ready() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        assert node.takes_calls()
 
 
 async def test_a_node_that_is_told_to_end_answers_what_is_under_way(
