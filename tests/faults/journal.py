@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from consent.enterprise import CreditCode
@@ -119,13 +119,15 @@ async def _read(database: str, year: int) -> _Rows:
             else:
                 await connection.execution_options(isolation_level="REPEATABLE READ")
             async with AsyncSession(connection) as session:
-                ordered = {Entry: (Entry.idx,), Checkpoint: (Checkpoint.size,), Tile: (Tile.level, Tile.n), Subject: ()}
-                heads = (await session.exec(select(Head).where(Head.log_year == year))).all()
-                rows = [
-                    list((await session.exec(select(table).where(table.log_year == year).order_by(*columns))).all())  # type: ignore[attr-defined, call-overload]
-                    for table, columns in ordered.items()
-                ]
-        return _Rows(heads[0] if heads else None, *rows)
+                return _Rows(
+                    (await session.exec(select(Head).where(Head.log_year == year))).first(),
+                    list(await session.exec(select(Entry).where(Entry.log_year == year).order_by(col(Entry.idx)))),
+                    list(
+                        await session.exec(select(Checkpoint).where(Checkpoint.log_year == year).order_by(text("size")))
+                    ),
+                    list(await session.exec(select(Tile).where(Tile.log_year == year).order_by(text("level, n")))),
+                    list(await session.exec(select(Subject).where(Subject.log_year == year))),
+                )
     finally:
         await engine.dispose()
 
@@ -158,7 +160,8 @@ def _check_entries(entries: Iterable[Entry]) -> list[AnyLeaf]:
 
 def _check_tree(entries: list[Entry], notes: list[Checkpoint], tiles: list[Tile], vkey: str) -> None:
     """Every checkpoint signs the root of the first `size` leaves; the stored tiles are exactly the full ones."""
-    frontier, derived, done = Frontier(), {}, 0
+    frontier, done = Frontier(), 0
+    derived: dict[tuple[int, int], bytes] = {}
     for note in notes:
         batch = frontier.append([entry.leaf_hash for entry in entries[done : note.size]], paths=False)
         frontier, done = batch.after, note.size

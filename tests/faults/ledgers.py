@@ -33,6 +33,8 @@ class Fault:
 class _Failing:
     """Mixed in before a real ledger."""
 
+    _connection: Any
+
     def __init__(self, where: str) -> None:
         super().__init__(where)  # type: ignore[call-arg]
         self.plan: list[Fault] = []
@@ -68,7 +70,7 @@ class _Failing:
     async def commit(self) -> None:
         """May fail, or wait for `holding`, or be carried out late, when nobody hears of it any more."""
         if self.late_s:
-            connection, self._connection = self._connection, None  # type: ignore[has-type]
+            connection, self._connection = self._connection, None
             self.late = asyncio.create_task(self._late(connection, self.late_s))
             self.late_s = 0.0
             raise LedgerFault(OSError("injected"), lost=True)
