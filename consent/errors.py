@@ -51,6 +51,10 @@ class Unauthenticated(Refusal):
     code = "token.invalid"
 
 
+class ProofNotAccepted(Unauthenticated):
+    """The proof of possession is missing its mark; the token may be well."""
+
+
 class Suspended(Refusal):
     """A known bank that may not act at present."""
 

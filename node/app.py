@@ -9,9 +9,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import select
 
@@ -22,10 +24,12 @@ from adapters.transport import AiohttpTransport, Endpoint, Transport
 from consent.catalogue import Catalogue
 from consent.catalogue import load as load_catalogue
 from consent.oauth.issuer import Issuer, Rules
+from consent.sealing import KEY_BYTES
 from consent.signing import RelyingParty
 from node import logs, schema
 from node.clock import Clock, to_ms, utc_now
 from node.database import Reader, make_engine
+from node.errors import StoreUnavailable
 from node.faces.render import Faces, NodeName
 from node.flows.admission import Admission
 from node.flows.assess import Assess
@@ -69,7 +73,7 @@ class Secrets:
     @classmethod
     def read(cls, settings: Settings) -> Secrets:
         """From the files the settings name, 64 hex digits each. Raises OSError, PermissionError, ValueError."""
-        return cls(*(bytes.fromhex(read_secret(p).decode()) for p in (settings.journal_key, settings.sealing_key)))
+        return cls(*(_key(path) for path in (settings.journal_key, settings.sealing_key)))
 
     def pairwise(self) -> bytes:
         """The key of pairwise subject identifiers, derived so that it need not be kept."""
@@ -216,11 +220,17 @@ class Node:
         """What /readyz asks."""
 
         async def database() -> str:
-            await self.reader.first(select(Head.log_year))
+            try:
+                await self.reader.first(select(Head.log_year))
+            except StoreUnavailable as error:
+                return str(error)
             return ""
 
         async def valkey() -> str:
-            await self.valkey.ping()
+            try:
+                await self.valkey.ping()
+            except RedisError as error:
+                return type(error).__name__
             return ""
 
         async def journal() -> str:
@@ -237,6 +247,13 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
+
+
+def _key(path: Path) -> bytes:
+    key = bytes.fromhex(read_secret(path).decode())
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"{path.name} holds {len(key)} bytes instead of {KEY_BYTES}")
+    return key
 
 
 def _endpoints(settings: Settings) -> dict[str, Endpoint]:

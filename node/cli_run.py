@@ -85,10 +85,16 @@ async def _serve(settings: Settings) -> None:
     doors = uvicorn.Config(
         node.asgi, host=settings.host, port=settings.port, backlog=BACKLOG, timeout_graceful_shutdown=GRACE_S, **common
     )
+    front = _Quiet(doors)
+
+    async def open_doors() -> str:
+        return "" if front.started else "starting"
+
+    checks = {**node.checks(), "doors": open_doors}
     operator = uvicorn.Config(
-        operator_app(node.metrics, node.checks()), host=settings.metrics_host, port=settings.operator_port, **common
+        operator_app(node.metrics, checks), host=settings.metrics_host, port=settings.operator_port, **common
     )
-    servers = [_Quiet(doors), _Quiet(operator)]
+    servers = [front, _Quiet(operator)]
     loop = asyncio.get_running_loop()
 
     def end() -> None:

@@ -5,13 +5,17 @@ The hot path and every write go through the journal's ledger instead, on a conne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
+
+from node.errors import StoreUnavailable
 
 Row = TypeVar("Row")
 BUSY_TIMEOUT_MS = 5_000
@@ -49,10 +53,19 @@ class Reader:
 
     async def all(self, statement: SelectOfScalar[Row]) -> Sequence[Row]:
         """Every row of a select."""
-        async with self._sessions() as session:
+        async with self._session() as session:
             return (await session.exec(statement)).all()
 
     async def first(self, statement: SelectOfScalar[Row]) -> Row | None:
         """The first row of a select, or None."""
-        async with self._sessions() as session:
+        async with self._session() as session:
             return (await session.exec(statement)).first()
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[AsyncSession]:
+        # asyncpg's refused connection reaches us as the bare OSError, everything later as a DBAPIError.
+        try:
+            async with self._sessions() as session:
+                yield session
+        except (DBAPIError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(type(error).__name__) from error

@@ -17,10 +17,12 @@ import aiosqlite
 import asyncpg
 from sqlmodel import SQLModel
 
+from node.errors import StoreUnavailable
+
 Fetch = Callable[[list[str]], Awaitable[dict[str, Any]]]
 
 
-class RowsUnavailable(Exception):
+class RowsUnavailable(StoreUnavailable):
     """The store did not answer."""
 
 

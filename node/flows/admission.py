@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from consent.catalogue import Catalogue
-from consent.errors import Conflict, GrantEnded, NotGranted, Refusal, Suspended, Unauthenticated
+from consent.errors import Conflict, GrantEnded, NotGranted, ProofNotAccepted, Refusal, Suspended, Unauthenticated
 from consent.evidence import Evidence, Kind
 from consent.grant import Terms
 from consent.oauth import dpop
@@ -26,6 +26,7 @@ from node.state import Claims
 
 TOKEN_PREFIX = "xat_"
 MAX_TOKEN = 200
+NOT_ACCEPTED = "the access token is not accepted: refresh it, or ask the enterprise anew"
 
 
 class RateExceeded(Refusal):
@@ -92,7 +93,7 @@ class Admission:
         now = self.clock()
         now_ms = to_ms(now)
         if token is None or token.kind != "access" or now_ms >= token.expires_ms:
-            raise Unauthenticated("the access token is unknown or has expired: refresh it", cause="unknown or expired")
+            raise Unauthenticated(NOT_ACCEPTED, cause="unknown or expired")
         proof = self._proof(presented, value, now.timestamp(), token)
         bank = await self.loader.bank.get(token.client_id)
         if bank is None or not bank.active:
@@ -115,7 +116,7 @@ class Admission:
         self.loader.grant.forget(token.grant_id)
         grant = await self.loader.grant.get(token.grant_id)
         if grant is None or grant.status != "revoked":
-            raise Unauthenticated("the access token is not accepted", cause="ended")
+            raise Unauthenticated(NOT_ACCEPTED, cause="ended")
 
     def _proof(self, presented: Presented, value: str, now_s: float, token: TokenView) -> dpop.Proof:
         if len(presented.proofs) != 1:
@@ -125,9 +126,9 @@ class Admission:
                 presented.proofs[0], htm="POST", htu=self.issuer.at(presented.path), now_s=now_s, ath=ath_of(value)
             )
         except OAuth2Error as error:
-            raise Unauthenticated(error.description, code="proof.invalid", cause=str(error)) from None
+            raise ProofNotAccepted(error.description, cause=str(error)) from None
         if proof.jkt != token.jkt:
-            raise Unauthenticated("the DPoP proof was made with another key than the token's", code="proof.invalid")
+            raise ProofNotAccepted("the DPoP proof was made with another key than the token's")
         return proof
 
     async def terms_of(self, caller: Caller) -> Terms | None:
@@ -211,7 +212,7 @@ def denial(client_id: str, permit: Permit, why: str) -> Evidence:
 def refusal_of(reason: str) -> Refusal:
     """The refusal that a guard's reason means."""
     if reason == "token.ended":
-        return Unauthenticated("the access token is not accepted", cause="ended under the lock")
+        return Unauthenticated(NOT_ACCEPTED, cause="ended under the lock")
     if reason == "consent.unknown":
         return NotGranted("no such enterprise, or no consent of it")
     return GrantEnded("the consent is not in force", code=reason)

@@ -22,6 +22,7 @@ from consent.oauth.issuer import Rules
 from consent.oauth.onetime import replayed
 from consent.oauth.request import Endpoint, FapiRequest, RawRequest, parse
 from node.clock import Clock, to_ms
+from node.errors import StoreUnavailable
 from node.flows.admission import EPOCH_SLACK_MS
 from node.flows.loading import Loader
 from node.journal.act import Act, EndTokens, GrantLive, GuardFailed, Insert, JournalUnavailable
@@ -56,7 +57,7 @@ class OAuth:
             return await self._answer(endpoint, raw)
         except CodeReplayed as replay:
             return await self._end_then(replay.ends, reply_of_error(replay))
-        except (StateUnavailable, JournalUnavailable, RedisError, OSError, TimeoutError):
+        except (StateUnavailable, StoreUnavailable, RedisError, OSError, TimeoutError):
             return reply_of_error(ServerBusy())
         except (OAuth2Error, Refusal) as error:
             return reply_of_error(error)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlmodel import SQLModel
 
 from consent.evidence import Evidence
+from node.errors import StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Receipt:
     details: bytes
 
 
-class JournalUnavailable(Exception):
+class JournalUnavailable(StoreUnavailable):
     """The journal could not commit, is full or has halted. Nothing may be released."""
 
 

@@ -86,11 +86,14 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class LawReport:
-    """What the laws say about a log. `open` holds the indexes of REQs that nothing has ended yet."""
+    """What the laws say about a log. `open` holds the indexes of REQs that nothing has ended yet, `carried` those of
+    entries that rest on a grant or request of the log before (OPEN.prev): not proven without it, nor a violation.
+    """
 
     violations: tuple[Violation, ...]
     open: tuple[int, ...]
     counters: dict[str, int]
+    carried: tuple[int, ...] = ()
 
     @property
     def lawful(self) -> bool:
@@ -131,6 +134,15 @@ class _Run:
     requests: dict[str, _Asked] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     violations: list[Violation] = field(default_factory=list)
+    continues: bool = False
+    carried: list[int] = field(default_factory=list)
+
+    def demand_known(self, known: bool, rule: str) -> None:
+        """Note a violation when something was never given, unless this log goes on where another ended."""
+        if self.continues and not known:
+            self.carried.append(self.index)
+        else:
+            self.demand(known, rule)
 
     def demand(self, holds: bool, rule: str) -> None:
         """Note a violation at the present leaf when the rule does not hold."""
@@ -161,12 +173,13 @@ def check(leaves: Iterable[AnyLeaf]) -> LawReport:
                 pass
     still_open = tuple(asked.index for asked in run.requests.values() if not asked.ended)
     counters = dict(run.counters) | {"leaves": run.counters.total(), "subjects": len(run.sequence)}
-    return LawReport(tuple(run.violations), still_open, counters)
+    return LawReport(tuple(run.violations), still_open, counters, tuple(dict.fromkeys(run.carried)))
 
 
 def _every_leaf(run: _Run, leaf: AnyLeaf) -> None:
     run.counters[kind_of(leaf)] += 1
     run.demand(isinstance(leaf, Open) == (run.index == 0), "open.first")
+    run.continues = run.continues or (run.index == 0 and isinstance(leaf, Open) and leaf.prev != "")
     run.demand(leaf.ts >= run.last_ts, "time.backwards")
     run.last_ts = max(run.last_ts, leaf.ts)
     if leaf.sub:
@@ -194,7 +207,7 @@ def _grant(run: _Run, leaf: Grant) -> None:
 def _under_grant(run: _Run, leaf: Token | Request | Ended) -> _Given | None:
     """The rules of everything that may happen only under a live grant."""
     given = run.grants.get(leaf.grant)
-    run.demand(given is not None, "grant.unknown")
+    run.demand_known(given is not None, "grant.unknown")
     if given is None:
         return None
     grant = given.leaf
@@ -208,7 +221,7 @@ def _under_grant(run: _Run, leaf: Token | Request | Ended) -> _Given | None:
 
 def _end_grant(run: _Run, leaf: Stop | Revoke) -> None:
     given = run.grants.get(leaf.grant)
-    run.demand(given is not None, "grant.unknown")
+    run.demand_known(given is not None, "grant.unknown")
     if given is None or isinstance(leaf, Stop):
         return
     run.demand(not given.revoked and leaf.ver == given.leaf.ver + 1, "grant.stale")
@@ -228,7 +241,7 @@ def _request(run: _Run, leaf: Request) -> None:
 def _leave(run: _Run, leaf: Ended) -> None:
     _under_grant(run, leaf)
     asked = run.requests.get(leaf.req)
-    run.demand(asked is not None, "req.missing")
+    run.demand_known(asked is not None, "req.missing")
     if asked is None:
         return
     run.demand(_terms(leaf) == _terms(asked.leaf), "req.parties")
@@ -256,7 +269,7 @@ def _stop(run: _Run, leaf: Deny | Abort) -> None:
     if isinstance(leaf, Deny) and leaf.req:
         run.denied.add(leaf.req)
     if asked is None:
-        run.demand(isinstance(leaf, Deny), "req.missing")
+        run.demand_known(isinstance(leaf, Deny), "req.missing")
         return
     run.demand((leaf.org, leaf.sub) == (asked.leaf.org, asked.leaf.sub), "req.parties")
     asked.ended = asked.stopped = True

@@ -213,3 +213,8 @@ def _report_leaves(report: Report, walk: _Walk) -> None:
     else:
         zh, en = f"规则全部成立；尚未结束的请求 {still} 个", f"every rule holds; {still} requests still open"
     report.note("laws", not broken, zh=zh, en=en)
+    carried = len(report.laws.carried)
+    if carried:
+        zh = f"{carried} 条依据上一年度日志中的授权或请求，未在此核验"
+        en = f"{carried} entries rest on grants or requests in the log of the year before: not checked here"
+        report.note("carried", None, zh=zh, en=en)

@@ -8,11 +8,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from node.errors import StoreUnavailable
 from node.routes import problems
 from node.routes.gateway import interaction_of
 
 log = logging.getLogger("xyd.edge")
-_CODES = {404: "resource.unknown", 405: "request.method", 413: "request.too_large", 415: "request.media"}
+_CODES = {
+    404: "resource.unknown",
+    405: "request.method",
+    413: "request.too_large",
+    415: "request.media",
+    503: "store.unavailable",
+}
 
 
 def install(app: FastAPI) -> None:
@@ -34,6 +41,10 @@ def install(app: FastAPI) -> None:
         log.error("unhandled %s, id %s", type(error).__name__, answer.headers["x-interaction-id"], exc_info=error)
         return answer
 
+    async def away(request: Request, _error: Exception) -> Response:
+        return await refused(request, HTTPException(503))
+
     app.add_exception_handler(Exception, broken)
+    app.add_exception_handler(StoreUnavailable, away)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, refused)

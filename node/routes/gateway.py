@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from consent.errors import Invalid, Refusal, Unauthenticated
+from consent.errors import Invalid, ProofNotAccepted, Refusal, Unauthenticated
 from node import logs
+from node.errors import StoreUnavailable
 from node.flows.admission import Presented
-from node.journal.act import JournalUnavailable
 from node.metrics import Metrics
 from node.routes import problems
 
@@ -102,7 +102,7 @@ class Gateway:
         except Refusal as refusal:
             code, cause = refusal.code, refusal.cause
             answer = _problem(problems.of_refusal(refusal, interaction_id=interaction, instance=path), refusal)
-        except JournalUnavailable as outage:
+        except StoreUnavailable as outage:
             code, cause = "audit.unavailable", str(outage)
             answer = _problem(problems.render(code, "", interaction_id=interaction, instance=path), None)
         answer.headers.append((b"x-interaction-id", interaction.encode()))
@@ -188,6 +188,6 @@ def _ok_headers(seen: _Seen, wait_s: float) -> list[Header]:
 def _problem(problem: problems.Problem, refusal: Refusal | None) -> HttpAnswer:
     headers = list(problem.headers)
     if isinstance(refusal, Unauthenticated):
-        error = b"invalid_dpop_proof" if refusal.code == "proof.invalid" else b"invalid_token"
+        error = b"invalid_dpop_proof" if isinstance(refusal, ProofNotAccepted) else b"invalid_token"
         headers.append((b"www-authenticate", b'DPoP error="%s", algs="ES256 PS256 EdDSA Ed25519"' % error))
     return HttpAnswer(problem.status, headers, problem.body)

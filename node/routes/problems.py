@@ -35,7 +35,6 @@ TABLE: dict[str, Row] = {
     "idempotency.in_progress": Row(409, "The same key is under way", "caller", True),
     "idempotency.body_mismatch": Row(422, "The key was used for another request", "caller", False),
     "token.invalid": Row(401, "The token or its proof is not accepted", "caller", False),
-    "proof.invalid": Row(401, "The DPoP proof is not accepted", "caller", False),
     "member.suspended": Row(403, "The institution is suspended", "caller", False),
     "consent.revoked": Row(403, "The consent was withdrawn", "consent", False),
     "consent.expired": Row(403, "The consent has expired", "consent", False),
@@ -53,6 +52,7 @@ TABLE: dict[str, Row] = {
     "source.excess": Row(502, "A source's answer went beyond the permit and was dropped", "source", True),
     "audit.unavailable": Row(503, "The journal cannot record the query, so nothing is released", "audit", True),
     "state.unavailable": Row(503, "Freshness cannot be proven at present", "gateway", True),
+    "store.unavailable": Row(503, "The node's database does not answer", "gateway", True),
     "node.overloaded": Row(503, "The node is overloaded", "gateway", True),
     "node.internal": Row(500, "An error inside the node", "gateway", True),
 }

@@ -227,3 +227,13 @@ def test_equal_times_are_lawful() -> None:
     story = begun()
     story.token(ts=START + 2000)
     assert broken(story) == []
+
+
+def test_a_log_that_goes_on_where_another_ended_says_what_it_rests_on_and_a_first_log_may_not() -> None:
+    orphan = parse(encode("TOKEN", Head(2, "bank-a", "a" * 32, 1, "0" * 64), {"grant": "grt_x", "ver": 1, "exp": 9}))
+    for prev, broken, carried in (("", ["grant.unknown"], ()), ("x/log/2026 7 root", [], (1,))):
+        opening = {"node": "x", "catalogue": "c", "prev": prev}
+        first = parse(encode("OPEN", Head(1, "node", "", 0, "0" * 64), opening))
+        found = check([first, orphan])
+        assert [each.rule for each in found.violations] == broken
+        assert found.carried == carried

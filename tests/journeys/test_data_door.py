@@ -148,7 +148,7 @@ def test_expired_and_ended_and_refresh_tokens_answer_as_an_unknown_one(scene: Sc
     assert scene.oauth(good.bank, "revoke", {"token": good.token}).status_code == 200
     answers.append(scene.call(good, door=door))
     assert [(problem(each, 401)["code"], each.json().get("detail")) for each in answers[:2]] == [
-        ("token.invalid", "the access token is not accepted")
+        ("token.invalid", "the access token is not accepted: refresh it, or ask the enterprise anew")
     ] * 2
     problem(answers[2], 401, "token.invalid")
     assert bare(answers[3]) == bare(answers[0])

@@ -457,7 +457,7 @@ def test_a_dataset_named_twice_is_invalid() -> None:
 
 def test_ids_carry_their_prefix_and_are_never_the_same() -> None:
     ids = {new_id("qry_") for _ in range(100)}
-    assert len(ids) == 100 and all(one.startswith("qry_") and len(one) == 20 for one in ids)
+    assert len(ids) == 100 and all(one.startswith("qry_") and len(one) == 28 for one in ids)
 
 
 # ------------------------------------------------------------------------------------------------------- memory

@@ -17,7 +17,9 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-OUTAGES: Final = (SQLAlchemyError,)
+from node.errors import StoreUnavailable
+
+OUTAGES: Final = (StoreUnavailable, SQLAlchemyError)
 """What a database that does not answer raises: the page says so, and that nothing was changed."""
 
 

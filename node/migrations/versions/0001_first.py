@@ -10,7 +10,11 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-INSERT_ONLY = ("journal_entry", "journal_tile", "journal_checkpoint")
+INSERT_ONLY = {
+    "journal_entry": ("log_year", "idx"),
+    "journal_tile": ("log_year", "level", "n"),
+    "journal_checkpoint": ("log_year", "size"),
+}
 
 
 def upgrade() -> None:
@@ -245,7 +249,14 @@ def _insert_only() -> None:
                 "FOR EACH STATEMENT EXECUTE FUNCTION xyd_insert_only()"
             )
         return
-    for table in INSERT_ONLY:
+    for table, key in INSERT_ONLY.items():
+        # REPLACE removes a row without asking the trigger on DELETE.
+        there = " AND ".join(f"{column} = NEW.{column}" for column in key)
+        op.execute(
+            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "  # noqa: S608 - our own names
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {there}) "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
+        )
         for verb in ("UPDATE", "DELETE"):
             op.execute(
                 f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
